@@ -1,0 +1,6 @@
+IS_X86: bool
+COMPILER: str
+CYTHON: str
+
+def registers() -> tuple[int, int, int, int]: ...
+def brand() -> str: ...

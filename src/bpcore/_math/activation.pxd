@@ -1,0 +1,238 @@
+"""a = σ(z), and σ'(z) written with whichever of z and a makes it cheapest.
+
+Each forward has its derivative below it. `activate` and `to_delta` run one of
+them over a block of samples; softmax, whose outputs depend on one another,
+works row by row at the end.
+"""
+from cython cimport floating
+from libc.math cimport erfc, erfcf
+
+from bpcore._math.elementary cimport absolute, clamp, exp_, expm1_, log1p_exp, logistic, tanh_
+
+cdef enum:
+    IDENTITY = 0
+    SIGMOID = 1
+    TANH = 2
+    RELU = 3
+    LEAKY_RELU = 4
+    ELU = 5
+    SELU = 6
+    GELU = 7
+    SILU = 8
+    SOFTPLUS = 9
+    SOFTSIGN = 10
+    HARD_SIGMOID = 11
+    EXP = 12
+    SOFTMAX = 13
+
+
+cdef inline floating sigmoid(floating z) noexcept nogil:
+    """σ = 1 / (1 + e^-z)"""
+    return logistic(z)
+
+cdef inline floating sigmoid_derivative(floating a) noexcept nogil:
+    """σ' = a (1 - a)"""
+    return a * (1 - a)
+
+
+cdef inline floating tanh_derivative(floating a) noexcept nogil:
+    """tanh' = 1 - a²; the forward is elementary.tanh_"""
+    return (1 - a) * (1 + a)
+
+
+cdef inline floating relu(floating z) noexcept nogil:
+    """max(z, 0); NaN stays NaN"""
+    return <floating> 0 if z < 0 else z
+
+cdef inline floating relu_derivative(floating a) noexcept nogil:
+    """1 for z > 0, else 0"""
+    return <floating> 1 if a > 0 else <floating> 0
+
+
+cdef inline floating leaky_relu(floating z) noexcept nogil:
+    """z for z > 0, else 0.01 z"""
+    return z * <floating> 0.01 if z < 0 else z
+
+cdef inline floating leaky_relu_derivative(floating z) noexcept nogil:
+    """1 for z > 0, else 0.01"""
+    return <floating> 1 if z > 0 else <floating> 0.01
+
+
+cdef inline floating elu(floating z) noexcept nogil:
+    """z for z > 0, else e^z - 1 (Clevert et al. 2016, alpha = 1)"""
+    return z if z > 0 else expm1_(z)
+
+cdef inline floating elu_derivative(floating a) noexcept nogil:
+    """1 for z > 0, else e^z = a + 1"""
+    return <floating> 1 if a > 0 else a + 1
+
+
+cdef inline floating selu(floating z) noexcept nogil:
+    """λ (z for z > 0, else α (e^z - 1)) (Klambauer et al. 2017)"""
+    cdef floating scaled = <floating> 1.0507009873554805 * z
+    return scaled if z > 0 else <floating> 1.7580993408473766 * expm1_(z)
+
+cdef inline floating selu_derivative(floating a) noexcept nogil:
+    """λ for z > 0, else λ α e^z = a + λ α"""
+    return <floating> 1.0507009873554805 if a > 0 else a + <floating> 1.7580993408473766
+
+
+cdef inline floating normal_cdf(floating z) noexcept nogil:
+    """Φ(z) = erfc(-z / √2) / 2, which keeps its relative accuracy in the left tail"""
+    if floating is float:
+        return <float> 0.5 * erfcf(z * <float> -0.7071067811865476)
+    else:
+        return 0.5 * erfc(z * -0.7071067811865476)
+
+cdef inline floating gelu(floating z) noexcept nogil:
+    """z Φ(z) (Hendrycks & Gimpel 2016, the exact form)"""
+    return z * normal_cdf(z)
+
+cdef inline floating gelu_derivative(floating z) noexcept nogil:
+    """Φ(z) + z φ(z), φ(z) = e^(-z²/2) / √(2π)"""
+    return normal_cdf(z) + z * <floating> 0.3989422804014327 * exp_(z * z * <floating> -0.5)
+
+
+cdef inline floating silu(floating z) noexcept nogil:
+    """z σ(z) (Elfwing et al. 2018)"""
+    return z * logistic(z)
+
+cdef inline floating silu_derivative(floating z) noexcept nogil:
+    """σ(z) (1 + z (1 - σ(z)))"""
+    cdef floating s = logistic(z)
+    return s * (1 + z * (1 - s))
+
+
+cdef inline floating softplus(floating z) noexcept nogil:
+    """log(1 + e^z)"""
+    return log1p_exp(z)
+
+cdef inline floating softplus_derivative(floating z) noexcept nogil:
+    """σ(z)"""
+    return logistic(z)
+
+
+cdef inline floating softsign(floating z) noexcept nogil:
+    """z / (1 + |z|)"""
+    return z / (1 + absolute(z))
+
+cdef inline floating softsign_derivative(floating z) noexcept nogil:
+    """1 / (1 + |z|)²"""
+    cdef floating r = 1 / (1 + absolute(z))
+    return r * r
+
+
+cdef inline floating hard_sigmoid(floating z) noexcept nogil:
+    """min(max(z/6 + 1/2, 0), 1)"""
+    return clamp[floating](z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1)
+
+cdef inline floating hard_sigmoid_derivative(floating z) noexcept nogil:
+    """1/6 for |z| < 3, else 0"""
+    return <floating> 0.16666666666666666 if absolute(z) < 3 else <floating> 0
+
+
+cdef inline void softmax(const floating *z, floating *a, Py_ssize_t n_outputs) noexcept nogil:
+    """a_m = e^(z_m - max z) / Σ_k e^(z_k - max z), one sample"""
+    cdef Py_ssize_t m
+    cdef floating top = z[0], total = 0, share
+    for m in range(1, n_outputs):
+        top = z[m] if z[m] > top else top
+    for m in range(n_outputs):
+        a[m] = exp_(z[m] - top)
+    for m in range(n_outputs):
+        total += a[m]
+    share = 1 / total
+    for m in range(n_outputs):
+        a[m] *= share
+
+cdef inline void softmax_delta(
+    const floating *a, floating *delta, Py_ssize_t n_outputs
+) noexcept nogil:
+    """δ_m = a_m (da_m - Σ_k da_k a_k), the Jacobian a_m (1[m = k] - a_k) times da; in place"""
+    cdef Py_ssize_t m
+    cdef floating inner = 0
+    for m in range(n_outputs):
+        inner += delta[m] * a[m]
+    for m in range(n_outputs):
+        delta[m] = a[m] * (delta[m] - inner)
+
+
+cdef inline void activate(
+    int activation,
+    const floating *restrict z,  # IN  (n, n_outputs)
+    floating *restrict a,        # OUT (n, n_outputs)
+    Py_ssize_t n,
+    Py_ssize_t n_outputs,
+    Py_ssize_t count,            # n n_outputs, or up to the end of the buffer's last vector
+) noexcept nogil:
+    """a = σ(z); z and a do not overlap."""
+    cdef Py_ssize_t k
+    if activation == IDENTITY:
+        for k in range(count): a[k] = z[k]
+    elif activation == SIGMOID:
+        for k in range(count): a[k] = sigmoid(z[k])
+    elif activation == TANH:
+        for k in range(count): a[k] = tanh_(z[k])
+    elif activation == RELU:
+        for k in range(count): a[k] = relu(z[k])
+    elif activation == LEAKY_RELU:
+        for k in range(count): a[k] = leaky_relu(z[k])
+    elif activation == ELU:
+        for k in range(count): a[k] = elu(z[k])
+    elif activation == SELU:
+        for k in range(count): a[k] = selu(z[k])
+    elif activation == GELU:
+        for k in range(count): a[k] = gelu(z[k])
+    elif activation == SILU:
+        for k in range(count): a[k] = silu(z[k])
+    elif activation == SOFTPLUS:
+        for k in range(count): a[k] = softplus(z[k])
+    elif activation == SOFTSIGN:
+        for k in range(count): a[k] = softsign(z[k])
+    elif activation == HARD_SIGMOID:
+        for k in range(count): a[k] = hard_sigmoid(z[k])
+    elif activation == EXP:
+        for k in range(count): a[k] = exp_(z[k])
+    else:
+        for k in range(n): softmax(z + k * n_outputs, a + k * n_outputs, n_outputs)
+
+
+cdef inline void to_delta(
+    int activation,
+    const floating *restrict z,  # IN  (n, n_outputs)
+    const floating *restrict a,  # IN  (n, n_outputs)
+    floating *restrict delta,    # IN da, OUT delta (n, n_outputs)
+    Py_ssize_t n,
+    Py_ssize_t n_outputs,
+    Py_ssize_t count,            # as for activate
+) noexcept nogil:
+    """δ = ∂C/∂a · σ'(z), in place; delta overlaps neither z nor a."""
+    cdef Py_ssize_t k
+    if activation == IDENTITY:
+        pass
+    elif activation == SIGMOID:
+        for k in range(count): delta[k] *= sigmoid_derivative(a[k])
+    elif activation == TANH:
+        for k in range(count): delta[k] *= tanh_derivative(a[k])
+    elif activation == RELU:
+        for k in range(count): delta[k] *= relu_derivative(a[k])
+    elif activation == LEAKY_RELU:
+        for k in range(count): delta[k] *= leaky_relu_derivative(z[k])
+    elif activation == ELU:
+        for k in range(count): delta[k] *= elu_derivative(a[k])
+    elif activation == SELU:
+        for k in range(count): delta[k] *= selu_derivative(a[k])
+    elif activation == GELU:
+        for k in range(count): delta[k] *= gelu_derivative(z[k])
+    elif activation == SILU:
+        for k in range(count): delta[k] *= silu_derivative(z[k])
+    elif activation == SOFTPLUS:
+        for k in range(count): delta[k] *= softplus_derivative(z[k])
+    elif activation == SOFTSIGN:
+        for k in range(count): delta[k] *= softsign_derivative(z[k])
+    elif activation == HARD_SIGMOID:
+        for k in range(count): delta[k] *= hard_sigmoid_derivative(z[k])
+    elif activation == EXP:
+        for k in range(count): delta[k] *= a[k]
+    else:
+        for k in range(n): softmax_delta(a + k * n_outputs, delta + k * n_outputs, n_outputs)

@@ -1,0 +1,96 @@
+"""Vectors of the CPU level's width: one name for float32 and float64.
+
+The types come from vector.h; Cython takes them for the scalars they are made
+of, so `+`, `*` and assignment read as usual and act on all lanes. `p` points
+to elements (not vectors), `k` counts elements.
+"""
+from libc.stdint cimport int32_t, int64_t
+
+cdef extern from "vector.h" nogil:
+    ctypedef float vf32
+    ctypedef double vf64
+    enum:
+        LANES_F32
+        LANES_F64
+        TILE_ROWS
+    vf32 load_f32(const float *p)
+    vf64 load_f64(const double *p)
+    void store_f32(float *p, vf32 x)
+    void store_f64(double *p, vf64 x)
+    vf32 zero_f32()
+    vf64 zero_f64()
+    float sum_f32(vf32 x)
+    double sum_f64(vf64 x)
+    vf32 broadcast_f32(const float *p)
+    vf64 broadcast_f64(const double *p)
+    vf32 load_part_f32(const float *p, int count)
+    vf64 load_part_f64(const double *p, int count)
+    void store_part_f32(float *p, vf32 x, int count)
+    void store_part_f64(double *p, vf64 x, int count)
+    int32_t bits_of_f32(float x)
+    int64_t bits_of_f64(double x)
+    float f32_of_bits(int32_t i)
+    double f64_of_bits(int64_t i)
+
+ctypedef fused vec:
+    vf32
+    vf64
+
+
+cdef inline Py_ssize_t lanes(const vec *p) noexcept nogil:
+    """Elements in a vector of p's type."""
+    if vec is vf32:
+        return LANES_F32
+    else:
+        return LANES_F64
+
+
+cdef inline vec zero(const vec *p) noexcept nogil:
+    """The zero vector of p's type."""
+    if vec is vf32:
+        return zero_f32()
+    else:
+        return zero_f64()
+
+
+cdef inline vec load(const vec *p, Py_ssize_t k) noexcept nogil:
+    if vec is vf32:
+        return load_f32(<const float *> p + k)
+    else:
+        return load_f64(<const double *> p + k)
+
+
+cdef inline vec load_part(const vec *p, Py_ssize_t k, int count) noexcept nogil:
+    if vec is vf32:
+        return load_part_f32(<const float *> p + k, count)
+    else:
+        return load_part_f64(<const double *> p + k, count)
+
+
+cdef inline vec broadcast(const vec *p, Py_ssize_t k) noexcept nogil:
+    if vec is vf32:
+        return broadcast_f32(<const float *> p + k)
+    else:
+        return broadcast_f64(<const double *> p + k)
+
+
+cdef inline void store(vec *p, Py_ssize_t k, vec x) noexcept nogil:
+    if vec is vf32:
+        store_f32(<float *> p + k, x)
+    else:
+        store_f64(<double *> p + k, x)
+
+
+cdef inline void store_part(vec *p, Py_ssize_t k, vec x, int count) noexcept nogil:
+    if vec is vf32:
+        store_part_f32(<float *> p + k, x, count)
+    else:
+        store_part_f64(<double *> p + k, x, count)
+
+
+cdef inline vec *at(const vec *p, Py_ssize_t k) noexcept nogil:
+    """The address of element k."""
+    if vec is vf32:
+        return <vec *> (<float *> p + k)
+    else:
+        return <vec *> (<double *> p + k)

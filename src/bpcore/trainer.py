@@ -1,0 +1,373 @@
+"""Training: epochs of compiled steps, and between them what Python has to see."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bpcore import validation
+from bpcore.callbacks import as_callback, progress_bar
+from bpcore.cpu import default_threads, kernels
+from bpcore.custom_loss import CustomLossTraining
+from bpcore.history import History
+from bpcore.network import Network
+from bpcore.optimizers import Adam, Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from os import PathLike
+
+    from numpy.typing import ArrayLike
+
+    from bpcore.callbacks import Callback
+    from bpcore.layers import Array, Rng
+
+# A compiled stretch of steps lasts a few milliseconds: about this many floating-point operations.
+STRETCH_OPERATIONS = 2e8
+# Parameters and optimiser state are copied about once in this many samples, which costs less than
+# 1 % of the steps in between and bounds how much is run again after a divergence.
+SNAPSHOT_SAMPLES = 4000
+
+
+class DivergenceError(ArithmeticError):
+    """The loss, the gradient or a weight stopped being finite; the last finite weights are kept."""
+
+
+class Trainer:
+    """A network, an optimiser and what they need to train, for one step or many epochs.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Optimizer, optional
+        By default Adam(1e-3).
+    batch_size : int or None, default 32
+        Samples a step, the last of an epoch takes what is left; more than there are, or None,
+        means all of them.
+    shuffle : bool, default True
+        A new order of the samples in every epoch.
+    l1, l2 : float, default 0.0
+        Penalties l1 Σ|W| + l2/2 Σ W² on the weights, added to the loss that is minimised and
+        reported.
+    clip_norm : float, optional
+        Longest gradient, by its Euclidean norm over all parameters; longer ones are scaled down.
+    n_threads : int, optional
+        At most so many threads; by default BPCORE_NUM_THREADS, or the processors there are.
+    rng : int, numpy.random.Generator, SeedSequence or None
+        What the samples are shuffled by.
+
+    Attributes
+    ----------
+    network : Network
+    optimizer : Optimizer
+    history : History
+        A value an epoch, over all runs.
+    epoch : int
+        Epochs completed.
+    stop_training : bool
+        Callbacks set it to end the run after the epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Any argument that will not do.
+
+    Examples
+    --------
+    >>> import bpcore as bp, numpy as np
+    >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> net = bp.mlp([1, 16, 1], hidden="tanh", rng=0)
+    >>> trainer = bp.Trainer(net, bp.Adam(0.01), batch_size=16, rng=0)
+    >>> history = trainer.run(X, X**2, epochs=100)
+    >>> history.loss[-1] < 1e-3
+    True
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer | None = None,
+        batch_size: int | None = 32,
+        *,
+        shuffle: bool = True,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        n_threads: int | None = None,
+        rng: Rng = None,
+    ) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"network is a {type(network).__name__}, wanted a bpcore.Network")
+        optimizer = Adam() if optimizer is None else optimizer
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer is {optimizer!r}, wanted one of bpcore's, as bp.Adam(1e-3)")
+        if batch_size is not None:
+            batch_size = validation.positive_integer(batch_size, "batch_size")
+        self.network, self.optimizer, self.batch_size = network, optimizer, batch_size
+        self.shuffle = validation.boolean(shuffle, "shuffle")
+        self.l1 = validation.real_number(l1, "l1", low=0)
+        self.l2 = validation.real_number(l2, "l2", low=0)
+        self.clip_norm = (
+            None
+            if clip_norm is None
+            else validation.real_number(clip_norm, "clip_norm", low=0, open_low=True)
+        )
+        self.n_threads = (
+            default_threads()
+            if n_threads is None
+            else validation.positive_integer(n_threads, "n_threads")
+        )
+        self.rng = np.random.default_rng(rng)
+        self.history = History()
+        self.epoch = 0
+        self.stop_training = False
+        optimizer.prepare(network)
+        layout = CustomLossTraining if callable(network.loss) else kernels.Training
+        self._training = layout(
+            network if callable(network.loss) else network._kernel,
+            network.parameters,
+            network.gradient,
+            optimizer.rule(),
+            *optimizer.state_vectors(),
+            2**40 if batch_size is None else batch_size,
+            self.l1,
+            self.l2,
+            self.clip_norm or 0.0,
+        )
+
+    def step(
+        self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Take one step on one batch: forward, backward and update in a single call.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, n_inputs), or (n_inputs,) for one sample
+        Y : array_like of shape (n, n_outputs), or as for Network.backward
+        sample_weight : array_like of shape (n,), optional
+
+        Returns
+        -------
+        float
+            The loss before the update, penalties included.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Data that will not do; nothing is changed.
+        DivergenceError
+            The loss or the gradient is not finite; nothing is changed.
+
+        Notes
+        -----
+        The layers' z, a, da and delta, and the gradient vector, are not the
+        batch's afterwards: call forward and backward to look at them.
+        """
+        optimizer = self.optimizer
+        loss, finite = self._training.step(
+            X, Y, sample_weight, optimizer.rate(optimizer.steps), optimizer.steps + 1
+        )
+        if not finite:
+            raise DivergenceError(
+                f"step {optimizer.steps + 1} has the loss {loss} and a gradient that is not all "
+                "finite; nothing was updated: lower the learning rate, set clip_norm, or scale X"
+            )
+        optimizer.steps += 1
+        return loss
+
+    def run(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        epochs: int = 1,
+        *,
+        sample_weight: ArrayLike | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        callbacks: Iterable[Callback | Callable[[Trainer], object]] = (),
+        progress: bool = False,
+    ) -> History:
+        """Train for some epochs, each in compiled stretches that hold no GIL.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, n_inputs)
+            C-contiguous and of the network's dtype it is read where it lies, also when it is
+            memory-mapped; otherwise it is converted once.
+        Y : array_like of shape (n, n_outputs), or as for Network.backward
+        epochs : int, default 1
+        sample_weight : array_like of shape (n,), optional
+            Each batch's loss is the mean weighted by these.
+        validation_data : tuple (X, Y) or (X, Y, sample_weight), optional
+            Evaluated after each epoch.
+        callbacks : iterable of Callback or of callables f(trainer)
+            A plain callable runs at the end of each epoch.
+        progress : bool, default False
+            A progress bar (extra `progress`).
+
+        Returns
+        -------
+        History
+            `trainer.history`; its loss is the mean over the samples of the losses that each batch
+            had before its update, penalties included.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Any argument that will not do; nothing is changed then.
+        DivergenceError
+            The loss or a weight stopped being finite; the network has the last finite weights.
+        """
+        data = self._checked(X, Y, sample_weight)
+        epochs = validation.non_negative_integer(epochs, "epochs")
+        if validation_data is not None:
+            validation_data = self._checked_validation(validation_data)
+        hooks = [as_callback(callback) for callback in callbacks]
+        if validation.boolean(progress, "progress"):
+            hooks.append(progress_bar(epochs))
+        if self.optimizer.full_batch_only and self._batch_of(data) < len(data[0]):
+            raise ValueError(
+                f"{type(self.optimizer).__name__} needs full batches, batch_size is "
+                f"{self.batch_size} for {len(data[0])} samples: set batch_size=None"
+            )
+        self.stop_training = False
+        begun: list[Callback] = []
+        try:
+            for hook in hooks:
+                begun.append(hook)
+                hook.on_train_begin(self)
+            for _ in range(epochs):
+                self._run_epoch(data, validation_data, hooks)
+                if self.stop_training:
+                    break
+        finally:
+            for hook in begun:
+                hook.on_train_end(self)
+        return self.history
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a checkpoint: network, optimiser, random state and history.
+
+        Raises
+        ------
+        ValueError
+            The loss or the learning rate is a callable, which a file cannot hold.
+        OSError
+            The file cannot be written; one that was there before is left as it was.
+        """
+        from bpcore.persistence import save_trainer
+
+        save_trainer(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Trainer:
+        """Return the trainer of a checkpoint; to go on is bit-equal to never having stopped.
+
+        Raises
+        ------
+        OSError, ValueError
+            No such file, or not a checkpoint of a trainer.
+        """
+        from bpcore.persistence import load_trainer
+
+        return load_trainer(path)
+
+    def _run_epoch(
+        self, data: tuple[Any, ...], validation_data: tuple[Any, ...] | None, hooks: list[Callback]
+    ) -> None:
+        """Run one epoch: the steps, the validation, the history, the callbacks."""
+        began = time.perf_counter()
+        X, y, labels, weight = data
+        order = self.rng.permutation(len(X)) if self.shuffle else None
+        batch = self._batch_of(data)
+        rates = self.optimizer.rates(self.optimizer.steps, -(-len(X) // batch))
+        self._training.reset_loss()
+        self._run_steps((X, y, labels, weight, order, batch), rates, hooks)
+        loss = self._training.loss_sum / self._training.weight_sum
+        validation_loss = None
+        if validation_data is not None:
+            validation_loss = self.network.evaluate(*validation_data)
+        self.epoch += 1
+        seconds = time.perf_counter() - began
+        self.history.append(loss, rates[-1], seconds, validation_loss)
+        for hook in hooks:
+            hook.on_epoch_end(self)
+
+    def _run_steps(self, batches: tuple[Any, ...], rates: Array, hooks: list[Callback]) -> None:
+        """Run an epoch's steps in stretches, between which signals and callbacks get their turn."""
+        theta, optimizer = self.network.parameters, self.optimizer
+        batch, count = batches[-1], len(rates)
+        by_steps = [hook for hook in hooks if hook.every is not None]
+        stretch = max(1, int(STRETCH_OPERATIONS / (6 * batch * theta.size)))
+        apart = max(1, SNAPSHOT_SAMPLES // batch)
+        before = optimizer.steps
+        step = 0
+        snapshot = None
+        while step < count:
+            if snapshot is None or step - snapshot[0] >= apart:
+                snapshot = (step, [vector.copy() for vector in self._vectors()])
+            stop = min(step + stretch, count, snapshot[0] + apart)
+            for hook in by_steps:
+                every = validation.positive_integer(hook.every, "a callback's `every`")
+                stop = min(stop, step + every - (before + step) % every)
+            reached = self._training.run(*batches, step, stop, rates, before)
+            if reached < stop or not np.isfinite(theta).all():
+                self._recover(batches, rates, before, snapshot, reached)
+            step = reached
+            optimizer.steps = before + step
+            for hook in by_steps:
+                if optimizer.steps % hook.every == 0:  # type: ignore[operator]
+                    hook.on_steps(self)
+                    snapshot = None
+
+    def _recover(
+        self, batches: tuple[Any, ...], rates: Array, before: int, snapshot: Any, reached: int
+    ) -> None:
+        """Put the last finite weights back by running again from the snapshot; raise."""
+        first, vectors = snapshot
+        for stop in range(reached, first - 1, -1):
+            for vector, kept in zip(self._vectors(), vectors, strict=True):
+                vector[...] = kept
+            self._training.run(*batches, first, stop, rates, before)
+            if all(np.isfinite(vector).all() for vector in self._vectors()):
+                break
+        self.optimizer.steps = before + stop
+        raise DivergenceError(
+            f"training diverged in epoch {self.epoch + 1}, at step {reached + 1} of {len(rates)}: "
+            "the loss or a weight is no longer finite. The network keeps the last finite weights, "
+            f"those after {stop} steps of the epoch; lower the learning rate "
+            f"({rates[min(reached, len(rates) - 1)]:g}), set clip_norm, or scale X and Y"
+        )
+
+    def _vectors(self) -> list[Array]:
+        """Return what a step changes."""
+        return [self.network.parameters, *self.optimizer.state.values()]
+
+    def _batch_of(self, data: tuple[Any, ...]) -> int:
+        n = len(data[0])
+        return n if self.batch_size is None else min(self.batch_size, n)
+
+    def _checked(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
+        """Return (X, rows or None, labels or None, weights or None), clean."""
+        net = self.network
+        X = validation.batch(X, net.layers[0].n_inputs, net.parameters.dtype)
+        if callable(net.loss):
+            return CustomLossTraining.checked(X, Y, sample_weight)
+        y, labels = net._kernel.check_targets(Y, len(X), False)
+        if sample_weight is not None:
+            sample_weight = validation.weights(sample_weight, len(X), X.dtype)
+        return X, y, labels, sample_weight
+
+    def _checked_validation(self, validation_data: Any) -> tuple[Any, ...]:
+        """Return (X, Y) or (X, Y, weights) after a look at them, X converted."""
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise TypeError("validation_data is not a tuple (X, Y) or (X, Y, sample_weight)")
+        X, Y = validation_data[:2]
+        weight = validation_data[2] if len(validation_data) == 3 else None
+        try:
+            X, y, labels, weight = self._checked(X, Y, weight)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from None
+        return X, Y if y is None and labels is None else (labels if y is None else y), weight
