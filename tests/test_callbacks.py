@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+import bpcore as bp
 from bpcore.callbacks import Callback, EarlyStopping, ProgressBar, as_callback, progress_bar
+from bpcore.data import digits_split
 from bpcore.history import History
 
 
@@ -241,6 +243,69 @@ class TestState:
         early.load_state_dict(early.state_dict())
         with pytest.raises(ValueError, match="with 3 parameters, this network has 5"):
             early.on_train_begin(ScriptedTrainer(5))
+
+
+class TestWithTrainer:
+    """The same, asked of the trainer that there is: its losses, its checkpoints, its errors."""
+
+    @pytest.fixture
+    def data(self):
+        (X, Y), _ = digits_split(rng=0, dtype="float64")
+        return (X[:60], Y[:60]), (X[60:200], Y[60:200])
+
+    def trainer(self, optimizer=None):
+        net = bp.mlp([64, 32, 10], "tanh", "softmax", "cross_entropy", dtype="float64", rng=0)
+        return bp.Trainer(net, optimizer or bp.Adam(0.02), batch_size=20, rng=0)
+
+    def test_stops_and_restores(self, data):
+        train, validation = data
+        trainer, early = self.trainer(), EarlyStopping(5)
+        history = trainer.run(*train, epochs=500, validation_data=validation, callbacks=[early])
+        assert trainer.epoch == len(history) == early.stopped_epoch == early.best_epoch + 5 < 500
+        assert early.best_loss == min(history.validation_loss)
+        assert early.best_loss == history.validation_loss[early.best_epoch - 1]
+        assert trainer.network.evaluate(*validation) == early.best_loss
+
+    def test_goes_on_from_a_checkpoint(self, data, tmp_path):
+        train, validation = data
+        whole, whole_early = self.trainer(), EarlyStopping(8)
+        states = []
+
+        def checkpoint(trainer):
+            if trainer.epoch == 12:
+                trainer.save(tmp_path / "checkpoint")
+                states.append(whole_early.state_dict())
+
+        callbacks = [whole_early, checkpoint]
+        whole.run(*train, epochs=500, validation_data=validation, callbacks=callbacks)
+        resumed, early = bp.Trainer.load(tmp_path / "checkpoint"), EarlyStopping(8)
+        early.load_state_dict(states[0])
+        resumed.run(*train, epochs=500, validation_data=validation, callbacks=[early])
+        assert resumed.epoch == whole.epoch
+        assert early.best_epoch == whole_early.best_epoch
+        assert_array_equal(resumed.network.parameters, whole.network.parameters)
+        assert resumed.history.validation_loss == whole.history.validation_loss
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, bp.DivergenceError])
+    def test_restores_when_it_breaks_off(self, data, error):
+        train, validation = data
+
+        def rate(step):
+            if step < 30 or error is bp.DivergenceError:
+                return 0.1 if step < 30 else 1e300
+            raise KeyboardInterrupt
+
+        trainer, early = self.trainer(bp.SGD(rate)), EarlyStopping(100)
+        with pytest.raises(error):
+            trainer.run(*train, epochs=50, validation_data=validation, callbacks=[early])
+        assert early.best_epoch <= 11
+        assert trainer.network.evaluate(*validation) == early.best_loss
+
+    def test_progress(self, data, capsys):
+        pytest.importorskip("tqdm")
+        train, validation = data
+        self.trainer().run(*train, epochs=3, validation_data=validation, progress=True)
+        assert "3/3" in capsys.readouterr().err
 
 
 class TestProgressBar:

@@ -1,5 +1,6 @@
 """The demonstration: what it reaches, what it prints and writes, and what it refuses."""
 
+import os
 import re
 import subprocess
 import sys
@@ -42,6 +43,7 @@ class TestWhole:
         assert float(re.search(r"speed-up +([\d.]+) times", done.stdout)[1]) > 1
         difference = re.search(r"differ by more than (\S+) of the loss", done.stdout)[1]
         assert float(difference) < 1e-4
+        assert "both on 1 thread," in done.stdout
         assert picture.read_bytes().startswith(b"\x89PNG")
 
         _, (X_test, digits_test) = digits_split(0.2, rng=0)
@@ -76,6 +78,20 @@ class TestWhole:
         net = bp.mlp([64, 64, 10], output="softmax", loss="cross_entropy", rng=5)
         net.fit(data.X, data.Y, 3, 100, bp.Adam(0.01), rng=5)
         assert np.array_equal(bp.load(path).parameters, net.parameters)
+
+    def test_validates_on_the_held_out_digits(self, tmp_path, capsys, monkeypatch):
+        histories, path = [], tmp_path / "net"
+        monkeypatch.setattr(demo, "_progress", lambda _: lambda it: histories.append(it.history))
+        assert demo.main([*QUICK, "--seed", "5", "--save", str(path)]) == 0
+        _, (X_test, digits_test) = digits_split(0.2, rng=5)
+        loss = bp.load(path).evaluate(X_test, demo._smoothed(digits_test))
+        assert_allclose(histories[-1].validation_loss[-1], loss, rtol=1e-6)
+
+    def test_points_to_what_else_there_is(self, tmp_path, capsys):
+        assert demo.main([*QUICK]) == 0
+        assert "See also --plot" in capsys.readouterr().out
+        assert demo.main([*QUICK, "--save", str(tmp_path / "net")]) == 0
+        assert "See also --plot" not in capsys.readouterr().out
 
 
 class TestProgress:
@@ -161,9 +177,55 @@ class TestComparison:
         assert re.search(r"speed-up +5.0 times$", capsys.readouterr().out, re.M)
 
     def test_says_how_far_the_losses_are_apart(self, monkeypatch, capsys):
-        self.fake_fit(monkeypatch, [1, 1] * 3, losses=((2.0, 1.0, 1.0), (2.0, 1.25, 1.0)))
+        self.fake_fit(monkeypatch, [1, 1] * 3, losses=((2.0, 1.0, 1.0), (2.0, 5.0, 1.0)))
         self.compare()
-        assert "differ by more than 0.2 of the loss" in capsys.readouterr().out
+        assert "differ by more than 0.8 of the loss" in capsys.readouterr().out
+
+    def test_blas_is_kept_to_the_threads(self, monkeypatch):
+        for name in demo.BLAS_THREADS:
+            monkeypatch.delenv(name, raising=False)
+        limits = demo._blas_environment(2)
+        assert limits["OPENBLAS_NUM_THREADS"] == limits["MKL_NUM_THREADS"] == "2"
+        for name, value in limits.items():
+            monkeypatch.setenv(name, value)
+        assert demo._blas_environment(2) == {}
+        assert demo._blas_environment(1) == dict.fromkeys(demo.BLAS_THREADS, "1")
+
+    @pytest.mark.parametrize("threads", ["1", "2"])
+    def test_command_runs_with_that_environment(self, tmp_path, threads):
+        # What Python runs at start, in a folder of its own, tells the environment of each process.
+        log = tmp_path / "log"
+        (tmp_path / "sitecustomize.py").write_text(
+            "import os\n"
+            f"with open({str(log)!r}, 'a') as log:\n"
+            "    print(os.environ.get('OPENBLAS_NUM_THREADS'), file=log)\n"
+        )
+        paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        environment["OPENBLAS_NUM_THREADS"] = "7"
+        done = subprocess.run(
+            [sys.executable, "-m", "bpcore", "--epochs", "1", "--threads", threads],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert log.read_text().split() == ["7", threads]
+        assert f"both on {threads} thread" in done.stdout
+
+    @pytest.mark.parametrize(("arguments", "threads"), [([], 1), (["--threads", "2"], 2)])
+    def test_bpcore_takes_as_many(self, capsys, monkeypatch, arguments, threads):
+        fit, given = bp.Network.fit, []
+
+        def spy(*data, n_threads, **more):
+            given.append(n_threads)
+            return fit(*data, n_threads=n_threads, **more)
+
+        monkeypatch.setattr(bp.Network, "fit", spy)
+        assert demo.main(["--epochs", "1", *arguments]) == 0
+        assert given == [threads] * 4
 
     def test_left_out_when_asked(self, capsys):
         assert demo.main([*QUICK]) == 0

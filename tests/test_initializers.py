@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from bpcore.initializers import INITIALIZERS, default_for, draw, draw_bias
 
@@ -70,14 +70,20 @@ class TestDraws:
             draw(name, 5, 7, rng(), "float64").astype(np.float32),
         )
 
-    def test_the_stream_is_numpys(self):
-        limit = math.sqrt(6 / 5)
-        assert_array_equal(
-            draw("glorot_uniform", 3, 2, rng(), "float64"), rng().uniform(-limit, limit, (2, 3))
-        )
-        assert_array_equal(
-            draw("standard_normal", 3, 2, rng(), "float64"), rng().standard_normal((2, 3))
-        )
+    @pytest.mark.parametrize(("name", "limit"), UNIFORM.items())
+    def test_uniform_stream_is_numpys(self, name, limit):
+        W = draw(name, N_IN, N_OUT, rng(), "float64")
+        assert_allclose(W, rng().uniform(-limit, limit, W.shape), rtol=1e-12)
+
+    @pytest.mark.parametrize(("name", "sd"), NORMAL.items())
+    def test_normal_stream_is_numpys(self, name, sd):
+        W = draw(name, N_IN, N_OUT, rng(), "float64")
+        assert_allclose(W, rng().normal(0, sd, W.shape), rtol=1e-12)
+
+    @pytest.mark.parametrize("name", INITIALIZERS)
+    def test_one_by_one(self, name):
+        assert draw(name, 1, 1, rng(), "float64").shape == (1, 1)
+        assert draw_bias(name, 1, 1, rng(), "float64").shape == (1,)
 
     @pytest.mark.parametrize("name", ["zeros", np.ones((2, 3))])
     def test_nothing_drawn(self, name):

@@ -236,6 +236,23 @@ class TestGradient:
         network, X, Y, _ = smooth_case([3, 4, 3], ["tanh", "identity"], "squared_error")
         check_gradient(Network(network.layers, fourth_powers), X, Y)
 
+    def test_callable_loss_gets_what_is_given(self):
+        def loss(a, y):
+            given.append((a.shape, y.dtype, y.shape))
+            return 1.5, np.zeros_like(a)
+
+        given, network = [], Network([Dense(2, 3, rng=0)], loss)
+        labels = np.array(["red", "tan"])
+        network.forward(np.ones((2, 2)))
+        assert network.backward(labels) == network.evaluate(np.ones((2, 2)), labels) == 1.5
+        assert network.fit(np.ones((2, 2)), labels, 1, 1).loss == [1.5]
+        assert network.evaluate(np.ones(2), labels[0]) == 1.5
+        assert given == [
+            *[((2, 3), labels.dtype, (2,))] * 2,
+            *[((1, 3), labels.dtype, (1,))] * 2,
+            ((3,), labels.dtype, ()),
+        ]
+
 
 class TestContract:
     def test_views(self):

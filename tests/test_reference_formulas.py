@@ -186,6 +186,15 @@ class TestLosses:
         rest = (1 - y) / (1 - a) if name == "binary_cross_entropy" else flat
         assert_array_equal(LOSSES[name](a, y)[1], np.broadcast_to(rest, (1, 3)))
 
+    @pytest.mark.parametrize("name", ["poisson", "binary_cross_entropy", "cross_entropy"])
+    def test_at_tiny_it_is_steep(self, name):
+        tiny = np.finfo(np.float64).tiny
+        da = LOSSES[name](np.array([[tiny]]), np.ones((1, 1)))[1]
+        assert_allclose(da, [[-1 / tiny]])
+        if name == "binary_cross_entropy":  # 1 - a is rounded to multiples of 1e-16
+            da = LOSSES[name](np.array([[1 - 2.0**-53]]), np.zeros((1, 1)))[1]
+            assert_allclose(da, [[2.0**53]])
+
 
 class TestFused:
     @pytest.mark.parametrize(("activation", "loss"), FUSED)

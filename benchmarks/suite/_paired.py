@@ -4,20 +4,33 @@ The clock, the temperature and the neighbours of a machine drift by tens of per 
 seconds. Two samples taken one after the other share almost all of that, so the ratio of a pair is
 far steadier than either time, and the median over the pairs drops those a neighbour fell into.
 
-A neighbour on the same core does not fall in at random: the scheduler hands the core over every
+The clock is the processor's time of this process, which stands still while a neighbour has the
+core; it is right where one thread does all the work, as here by default. With more threads it is
+the wall's. There a neighbour does not fall in at random: the scheduler hands the core over every
 few milliseconds, and when that keeps step with the samples it lands on the same side of every
 pair. A sample is therefore the fastest of several bursts, each shorter than such a turn.
 """
 
 import gc
+import os
+import time
 from itertools import repeat
 from math import inf
 from statistics import median
-from time import perf_counter
+
+from suite import THREAD_VARIABLES
+
+ONE_THREAD = all(os.environ.get(variable) == "1" for variable in THREAD_VARIABLES)
+
+# On Windows the processor's time ticks 64 times a second, too coarse for a burst.
+if ONE_THREAD and time.get_clock_info("process_time").resolution <= 1e-6:
+    clock = time.process_time
+else:
+    clock = time.perf_counter
 
 BURST_SECONDS = 0.001
-"""Least length of a burst of calls: ten thousand times the clock's resolution, and a fraction of
-the turn for which the scheduler gives a core to somebody else."""
+"""Least length of a burst of calls: a thousand times what the clock resolves, and a fraction of the
+turn for which the scheduler gives a core to somebody else."""
 
 BURSTS = 5
 """Bursts of a sample."""
@@ -39,10 +52,10 @@ BUDGET_SECONDS = 1.0
 
 def burst(call, loops):
     """Return the seconds that `loops` calls in a row take, at least 1."""
-    start = perf_counter()
+    start = clock()
     for _ in repeat(None, loops):
         call()
-    return perf_counter() - start
+    return clock() - start
 
 
 def loops_for(call):
@@ -60,10 +73,10 @@ def loops_for(call):
 
 def sample(call, loops):
     """Return the seconds one call takes, in the fastest of some bursts of `loops` calls."""
-    start, fastest = perf_counter(), inf
+    start, fastest = clock(), inf
     for _ in range(BURSTS):
         fastest = min(fastest, burst(call, loops))
-        if perf_counter() - start >= SAMPLE_SECONDS:
+        if clock() - start >= SAMPLE_SECONDS:
             break
     return fastest / loops
 
@@ -89,9 +102,9 @@ def paired_ratio(call, baseline):
     gc.disable()
     try:
         call_loops, baseline_loops = loops_for(call), loops_for(baseline)
-        end = perf_counter() + BUDGET_SECONDS
+        end = clock() + BUDGET_SECONDS
         ratios = []
-        while len(ratios) < PAIRS and (len(ratios) < MINIMUM_PAIRS or perf_counter() < end):
+        while len(ratios) < PAIRS and (len(ratios) < MINIMUM_PAIRS or clock() < end):
             ratios.append(sample(call, call_loops) / sample(baseline, baseline_loops))
     finally:
         if collecting:

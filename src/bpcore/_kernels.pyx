@@ -28,7 +28,7 @@ from bpcore._math.loss cimport (
 )
 from bpcore._math.network cimport dense_t, network_t, pack, packed_size, whole_vectors, worth_packing
 from bpcore._math.update cimport (
-    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_by_norm, penalize, rule_t, update,
+    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_by_norm, is_calm, penalize, rule_t, update,
 )
 from bpcore._math.vector cimport LANES_F32, TILE_ROWS
 
@@ -50,6 +50,11 @@ LOSSES = {
     "binary_cross_entropy": BINARY_CROSS_ENTROPY, "cross_entropy": CROSS_ENTROPY,
 }
 RULES = {"SGD": SGD, "Adam": ADAM, "RMSProp": RMSPROP, "Adagrad": ADAGRAD, "Rprop": RPROP}
+
+cdef enum:  # what a training step may do with its gradient
+    UNGUARDED
+    CALM_ONLY
+    NO_UPDATE
 
 cdef enum:
     PREDICT_ROWS = 96  # samples that predict takes through all layers at a time
@@ -221,7 +226,8 @@ cdef object array_like(PyObject *held, int ndim, Py_ssize_t n, Py_ssize_t width,
     if held != NULL and held != <PyObject *> None and Py_REFCNT(held) == 1:
         x = <cnp.ndarray> <object> held
         if (cnp.PyArray_NDIM(x) == ndim and cnp.PyArray_DIM(x, 0) == shape[0]
-                and (ndim == 1 or cnp.PyArray_DIM(x, 1) == width)):
+                and (ndim == 1 or cnp.PyArray_DIM(x, 1) == width)
+                and cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_ISCARRAY(x)):
             return x
     return cnp.PyArray_EMPTY(ndim, shape, typenum, 0)
 
@@ -244,6 +250,9 @@ cdef class Layer:
     cdef readonly object W, b, dW, db
     cdef readonly object a_in, z, a, da, delta
     cdef int typenum
+    cdef int ndim      # of the batch that forward kept; 0: none
+    cdef Py_ssize_t n  # its samples
+    cdef bint busy     # a pass is running, perhaps without the GIL
     cdef dense_t c
 
     def __init__(self, int activation, W, b, dW, db):
@@ -264,61 +273,90 @@ cdef class Layer:
     def forget(self):
         """Drop what forward and backward kept."""
         self.a_in = self.z = self.a = self.da = self.delta = None
+        self.ndim, self.n = 0, 0
+
+    cdef int acquire(self) except -1:
+        """Begin a pass; its arrays must stay where they are until release."""
+        if self.busy:
+            raise RuntimeError("the layer is in use by another thread: give each thread a network "
+                               "of its own, or call predict, which many may call at once")
+        self.busy = True
+        return 0
+
+    cdef void release(self) noexcept:
+        self.busy = False
 
     cdef int hold_forward(self, int ndim, Py_ssize_t n) except -1:
         """Arrays for z and a; da and delta of an earlier batch are no longer this one's."""
+        self.ndim, self.n = ndim, n
+        self.da = self.delta = None
         self.z = array_like(<PyObject *> self.z, ndim, n, self.n_outputs, self.typenum)
         self.a = array_like(<PyObject *> self.a, ndim, n, self.n_outputs, self.typenum)
         self.c.z, self.c.a = data(self.z), data(self.a)
         return 0
 
-    cdef int hold_backward(self, int ndim, Py_ssize_t n) except -1:
-        self.da = array_like(<PyObject *> self.da, ndim, n, self.n_outputs, self.typenum)
-        self.delta = array_like(<PyObject *> self.delta, ndim, n, self.n_outputs, self.typenum)
+    cdef int hold_backward(self) except -1:
+        self.da = array_like(<PyObject *> self.da, self.ndim, self.n, self.n_outputs, self.typenum)
+        self.delta = array_like(<PyObject *> self.delta, self.ndim, self.n, self.n_outputs,
+                                self.typenum)
         self.c.da, self.c.delta = data(self.da), data(self.delta)
         return 0
 
     def forward(self, x):
         """z = W a_in + b, a = σ(z); returns a."""
         cdef cnp.ndarray a_in = samples_of(x, self.n_inputs, self.typenum, "a_in", "this layer takes")
-        cdef int ndim = cnp.PyArray_NDIM(a_in)
+        cdef int ndim = cnp.PyArray_NDIM(a_in), typenum = self.typenum
         cdef Py_ssize_t n = rows_of(a_in)
-        self.a_in = array_like(<PyObject *> self.a_in, ndim, n, self.n_inputs, self.typenum)
-        self.hold_forward(ndim, n)
-        self.da = self.delta = None
-        memcpy(data(self.a_in), data(a_in), cnp.PyArray_NBYTES(a_in))
-        cdef void *from_ = data(self.a_in)
-        cdef int typenum = self.typenum
-        with nogil:
-            if typenum == cnp.NPY_FLOAT:
-                packed_forward(&self.c, <const float *> from_, n)
-            else:
-                packed_forward(&self.c, <const double *> from_, n)
-        return self.a
+        cdef void *from_
+        self.acquire()
+        try:
+            self.a_in = array_like(<PyObject *> self.a_in, ndim, n, self.n_inputs, typenum)
+            self.hold_forward(ndim, n)
+            from_ = data(self.a_in)
+            memcpy(from_, data(a_in), cnp.PyArray_NBYTES(a_in))
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    packed_forward(&self.c, <const float *> from_, n)
+                else:
+                    packed_forward(&self.c, <const double *> from_, n)
+            return self.a
+        finally:
+            self.release()
 
     def backward(self, da):
         """δ = ∂C/∂a σ'(z), ∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ; returns ∂C/∂a_in = δ W."""
-        if self.a is None:
+        if self.ndim == 0:
             raise RuntimeError("backward needs what forward kept: call forward(x) first")
         cdef cnp.ndarray checked = samples_of(da, self.n_outputs, self.typenum, "da", "this layer gives")
-        cdef int ndim = cnp.PyArray_NDIM(<cnp.ndarray> self.a), typenum = self.typenum
-        cdef Py_ssize_t n = rows_of(<cnp.ndarray> self.a)
-        if cnp.PyArray_NDIM(checked) != ndim or rows_of(checked) != n:
-            raise ValueError(validation.shape_message(
-                "da", (<object> checked).shape, self.a.shape, "the shape of the last forward's a"))
-        self.hold_backward(ndim, n)
-        memcpy(data(self.da), data(checked), cnp.PyArray_NBYTES(checked))
-        da_in = array_like(NULL, ndim, n, self.n_inputs, typenum)
-        cdef void *to = data(da_in)
-        cdef void *a_in = data(self.a_in)
-        with nogil:
-            if typenum == cnp.NPY_FLOAT:
-                dense_delta(&self.c, <const float *> a_in, n, False)
-                dense_backward(&self.c, <const float *> a_in, <float *> to, n, False)
-            else:
-                dense_delta(&self.c, <const double *> a_in, n, False)
-                dense_backward(&self.c, <const double *> a_in, <double *> to, n, False)
-        return da_in
+        cdef int typenum = self.typenum
+        cdef void *to
+        cdef void *a_in
+        check_batch(checked, self.ndim, self.n, self.n_outputs)
+        self.acquire()
+        try:
+            self.hold_backward()
+            memcpy(data(self.da), data(checked), cnp.PyArray_NBYTES(checked))
+            da_in = array_like(NULL, self.ndim, self.n, self.n_inputs, typenum)
+            to, a_in = data(da_in), data(self.a_in)
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    dense_delta(&self.c, <const float *> a_in, self.n, False)
+                    dense_backward(&self.c, <const float *> a_in, <float *> to, self.n, False)
+                else:
+                    dense_delta(&self.c, <const double *> a_in, self.n, False)
+                    dense_backward(&self.c, <const double *> a_in, <double *> to, self.n, False)
+            return da_in
+        finally:
+            self.release()
+
+
+cdef int check_batch(cnp.ndarray da, int ndim, Py_ssize_t n, Py_ssize_t width) except -1:
+    """Raise unless da belongs to the batch that forward kept."""
+    if cnp.PyArray_NDIM(da) != ndim or rows_of(da) != n:
+        shape = (n, width)
+        raise ValueError(validation.shape_message(
+            "da", (<object> da).shape, shape[2 - ndim:], "the shape of the last forward's a"))
+    return 0
 
 
 cdef void packed_forward(dense_t *layer, const floating *a_in, Py_ssize_t n) noexcept nogil:
@@ -376,110 +414,136 @@ cdef class Network:
         for l in range(self.c.n_layers):
             self.c.layers[l] = (<Layer> self.layers[l]).c
 
-    cdef Layer last(self):
-        return <Layer> self.layers[self.c.n_layers - 1]
-
     def forward(self, X):
         """Every layer's z and a; returns the last a."""
         cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
-        cdef int ndim = cnp.PyArray_NDIM(x), l
+        cdef int ndim = cnp.PyArray_NDIM(x), typenum = self.typenum
         cdef Py_ssize_t n = rows_of(x)
-        cdef Layer layer
-        for l in range(self.c.n_layers):
-            layer = <Layer> self.layers[l]
-            layer.da = layer.delta = None
-            if l > 0:
-                layer.a_in = None
-        for l in range(self.c.n_layers):
-            layer = <Layer> self.layers[l]
-            if l == 0:
-                layer.a_in = array_like(<PyObject *> layer.a_in, ndim, n, self.n_inputs, self.typenum)
-            layer.hold_forward(ndim, n)
-        for l in range(1, self.c.n_layers):
-            (<Layer> self.layers[l]).a_in = (<Layer> self.layers[l - 1]).a
-        self.collect()
-        layer = <Layer> self.layers[0]
-        memcpy(data(layer.a_in), data(x), cnp.PyArray_NBYTES(x))
-        cdef void *from_ = data(layer.a_in)
-        with nogil:
-            if self.typenum == cnp.NPY_FLOAT:
-                packed_pass(&self.c, <const float *> from_, n)
-            else:
-                packed_pass(&self.c, <const double *> from_, n)
-        return self.last().a
+        cdef Layer layer, below = None
+        cdef void *from_ = NULL
+        self.acquire()
+        try:
+            for layer in self.layers[1:]:
+                layer.a_in = None  # the layer below holds it too: let go, so that it can be refilled
+            for layer in self.layers:
+                if below is None:
+                    layer.a_in = array_like(<PyObject *> layer.a_in, ndim, n, self.n_inputs, typenum)
+                    from_ = data(layer.a_in)
+                layer.hold_forward(ndim, n)
+                if below is not None:
+                    layer.a_in = below.a
+                below = layer
+            self.collect()
+            memcpy(from_, data(x), cnp.PyArray_NBYTES(x))
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    packed_pass(&self.c, <const float *> from_, n)
+                else:
+                    packed_pass(&self.c, <const double *> from_, n)
+            return below.a
+        finally:
+            self.release()
 
-    cdef cnp.ndarray output(self):
-        """The last forward's a; an error if the layers do not hold one batch."""
+    cdef int acquire(self) except -1:
+        """Begin a pass over all layers."""
         cdef Layer layer
-        cdef object a_in = None
         for layer in self.layers:
-            if layer.a is None:
+            if layer.busy:
+                layer.acquire()
+        for layer in self.layers:
+            layer.busy = True
+        return 0
+
+    cdef void release(self) noexcept:
+        cdef Layer layer
+        for layer in self.layers:
+            layer.busy = False
+
+    cdef Layer batch(self):
+        """The last layer; an error if the layers do not hold one batch."""
+        cdef Layer layer, below = None
+        for layer in self.layers:
+            if layer.ndim == 0:
                 raise RuntimeError("backward needs what forward kept: call forward(X) first")
-            if a_in is not None and layer.a_in is not a_in:
+            if below is not None and layer.a_in is not below.a:
                 raise RuntimeError("the layers hold different batches, since one of them ran by "
                                    "itself: call the network's forward(X) first")
-            a_in = layer.a
-        return a_in
+            below = layer
+        return below
 
     def output_copy(self):
         """A copy of the last forward's a, for a loss in Python."""
-        return np.array(self.output())
+        return np.array(self.batch().a)
 
-    cdef int hold_backward(self, cnp.ndarray a) except -1:
+    cdef int hold_backward(self) except -1:
         cdef Layer layer
         for layer in self.layers:
-            layer.hold_backward(cnp.PyArray_NDIM(a), rows_of(a))
+            layer.hold_backward()
         self.collect()
         return 0
 
     def backward(self, Y, sample_weight=None):
         """C, and every layer's da, delta, dW, db."""
+        cdef Layer last, first = <Layer> self.layers[0]
         cdef int typenum = self.typenum
-        cdef cnp.ndarray a = self.output()
-        cdef Layer first = <Layer> self.layers[0]
-        cdef Py_ssize_t n = rows_of(a)
-        y, labels = self.targets(Y, n, cnp.PyArray_NDIM(a) == 1)
-        weight = None if sample_weight is None else validation.weights(sample_weight, n, a.dtype)
-        cdef double C, share = share_of(weight, n)
-        self.hold_backward(a)
-        cdef void *x = data(first.a_in)
-        cdef void *py = NULL if y is None else data(y)
-        cdef int64_t *pl = NULL if labels is None else <int64_t *> data(labels)
-        cdef void *pw = NULL if weight is None else data(weight)
-        with nogil:
-            if typenum == cnp.NPY_FLOAT:
-                C = gradient_pass(&self.c, <const float *> x, <const float *> py, pl,
-                                  <const float *> pw, share, n)
-            else:
-                C = gradient_pass(&self.c, <const double *> x, <const double *> py, pl,
-                                  <const double *> pw, share, n)
-        return C
+        cdef Py_ssize_t n
+        cdef double C, share
+        cdef void *x
+        cdef void *py
+        cdef int64_t *pl
+        cdef void *pw
+        self.acquire()
+        try:
+            last = self.batch()
+            n = last.n
+            y, labels = self.targets(Y, n, last.ndim == 1)
+            weight = None if sample_weight is None else validation.weights(
+                sample_weight, n, cnp.PyArray_DescrFromType(typenum))
+            share = share_of(weight, n)
+            py = NULL if y is None else data(y)
+            pl = NULL if labels is None else <int64_t *> data(labels)
+            pw = NULL if weight is None else data(weight)
+            self.hold_backward()
+            x = data(first.a_in)
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    C = gradient_pass(&self.c, <const float *> x, <const float *> py, pl,
+                                      <const float *> pw, share, n)
+                else:
+                    C = gradient_pass(&self.c, <const double *> x, <const double *> py, pl,
+                                      <const double *> pw, share, n)
+            return C
+        finally:
+            self.release()
 
     def backpropagate(self, da):
         """Every layer's da, delta, dW, db from the last layer's da; returns ∂C/∂X."""
         cdef cnp.ndarray checked = samples_of(da, self.n_outputs, self.typenum, "da", "this network gives")
+        cdef Layer last, first = <Layer> self.layers[0]
         cdef int typenum = self.typenum
-        cdef cnp.ndarray a = self.output()
-        cdef Layer last = self.last(), first = <Layer> self.layers[0]
-        cdef int ndim = cnp.PyArray_NDIM(a)
-        cdef Py_ssize_t n = rows_of(a)
-        if cnp.PyArray_NDIM(checked) != ndim or rows_of(checked) != n:
-            raise ValueError(validation.shape_message(
-                "da", (<object> checked).shape, (<object> a).shape, "the shape of the last forward's output"))
-        self.hold_backward(a)
-        memcpy(data(last.da), data(checked), cnp.PyArray_NBYTES(checked))
-        dX = array_like(NULL, ndim, n, self.n_inputs, typenum)
-        cdef void *x = data(first.a_in)
-        cdef void *dx = data(dX)
+        cdef Py_ssize_t n
+        cdef void *x
+        cdef void *dx
         cdef dense_t *end = &self.c.layers[self.c.n_layers - 1]
-        with nogil:
-            if typenum == cnp.NPY_FLOAT:
-                dense_delta(end, <const float *> x, n, False)
-                backward_pass(&self.c, <const float *> x, <float *> dx, n, False, False, 0, False)
-            else:
-                dense_delta(end, <const double *> x, n, False)
-                backward_pass(&self.c, <const double *> x, <double *> dx, n, False, False, 0, False)
-        return dX
+        self.acquire()
+        try:
+            last = self.batch()
+            n = last.n
+            check_batch(checked, last.ndim, n, self.n_outputs)
+            dX = array_like(NULL, last.ndim, n, self.n_inputs, typenum)
+            self.hold_backward()
+            x, dx = data(first.a_in), data(dX)
+            memcpy(data(last.da), data(checked), cnp.PyArray_NBYTES(checked))
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    dense_delta(end, <const float *> x, n, False)
+                    backward_pass(&self.c, <const float *> x, <float *> dx, n, False, False, 0, False)
+                else:
+                    dense_delta(end, <const double *> x, n, False)
+                    backward_pass(&self.c, <const double *> x, <double *> dx, n, False, False, 0, False)
+            return dX
+        finally:
+            self.release()
 
     cdef tuple targets(self, Y, Py_ssize_t n, bint one):
         """Y as (rows, None) or (None, labels), clean and in the loss's domain."""
@@ -685,7 +749,7 @@ cdef double batch_share(
         total[0] = 0
         for i in range(first, first + n):
             total[0] += weight[i if order == NULL else order[i]]
-    return 1 / total[0] if total[0] > 0 else 0
+    return 1 / total[0] if total[0] > 1e-300 else 0
 
 
 cdef double train_step(
@@ -698,10 +762,10 @@ cdef double train_step(
     Py_ssize_t first,
     Py_ssize_t n,             # the batch: rows first, first + 1, …, first + n - 1
     double learning_rate,
-    double step,              # 1, 2, …: this update included
-    bint guarded,             # look at the gradient too before it is used
+    int64_t *counter,         # IN OUT updates done
+    int guard,                # UNGUARDED, or CALM_ONLY, NO_UPDATE: these keep the gradient
     double *batch_weight,     # OUT Σ w
-    bint *finite,             # OUT False: nothing was updated
+    bint *updated,            # OUT False: nothing was updated
 ) noexcept nogil:
     """Forward, backward, update; returns C (penalties included) before the update."""
     cdef network_t *net = &t.net
@@ -710,8 +774,8 @@ cdef double train_step(
     cdef double share = batch_share(weight, order, first, n, batch_weight), C = 0
     # Plain SGD needs no gradient kept: each layer descends as soon as its delta has been used.
     cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
-                         and t.clip_norm == 0 and n <= t.block and not guarded)
-    cdef Py_ssize_t done = 0, m
+                         and t.clip_norm == 0 and n <= t.block and guard == UNGUARDED)
+    cdef Py_ssize_t done = 0, m, start
     cdef const floating *x
     cdef const floating *y
     cdef const floating *w
@@ -725,11 +789,12 @@ cdef double train_step(
             net.layers[l].packed = NULL
     while done < n:
         m = t.block if n - done > t.block else n - done
-        if order == NULL:
-            x = row(X, first + done, n_inputs)
-            y = row(Y, first + done, n_outputs)
-            label = label_row(labels, first + done)
-            w = row(weight, first + done, 1)
+        if order == NULL or m == 1:
+            start = first + done if order == NULL else order[first + done]
+            x = row(X, start, n_inputs)
+            y = row(Y, start, n_outputs)
+            label = label_row(labels, start)
+            w = row(weight, start, 1)
         else:
             rows = order + first + done
             gather(X, <floating *> t.x, rows, m, n_inputs)
@@ -762,11 +827,14 @@ cdef double train_step(
                               net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
         if t.clip_norm != 0:
             clip_by_norm(<floating *> t.gradient, t.n_parameters, t.clip_norm)
-    finite[0] = isfinite(C) and (
-        not guarded or all_finite(<const floating *> t.gradient, t.n_parameters))
-    if finite[0] and not descend:
-        update(&t.rule, <floating *> t.parameters, <const floating *> t.gradient,
-               <floating *> t.first, <floating *> t.second, t.n_parameters, learning_rate, step)
+    updated[0] = isfinite(C) and guard != NO_UPDATE and (guard == UNGUARDED or is_calm(
+        &t.rule, <const floating *> t.gradient, t.n_parameters, learning_rate))
+    if updated[0]:
+        counter[0] += 1
+        if not descend:
+            update(&t.rule, <floating *> t.parameters, <const floating *> t.gradient,
+                   <floating *> t.first, <floating *> t.second, t.n_parameters, learning_rate,
+                   <double> counter[0])
     return C
 
 
@@ -784,22 +852,36 @@ cdef rule_t rule_of(dict rule):
 
 
 def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, first, second,
-                      double learning_rate, double step):
-    """One optimiser step; step = 1, 2, … counts it in. Validated vectors of one dtype."""
+                      double learning_rate, cnp.ndarray counter, bint calm_only):
+    """One optimiser step, counted in `counter`; validated vectors of one dtype.
+
+    With calm_only a step that could overflow is left, and False returned.
+    """
     cdef rule_t c = rule_of(rule)
     cdef Py_ssize_t count = cnp.PyArray_SIZE(parameters)
     cdef void *theta = data(parameters)
     cdef void *g = data(gradient)
     cdef void *p = NULL if first is None else data(first)
     cdef void *q = NULL if second is None else data(second)
+    cdef int64_t *steps = <int64_t *> data(counter)
     cdef int typenum = cnp.PyArray_TYPE(parameters)
+    cdef bint go = True
     with nogil:
         if typenum == cnp.NPY_FLOAT:
-            update(&c, <float *> theta, <const float *> g, <float *> p, <float *> q, count,
-                   learning_rate, step)
+            if calm_only:
+                go = is_calm(&c, <const float *> g, count, learning_rate)
+            if go:
+                steps[0] += 1
+                update(&c, <float *> theta, <const float *> g, <float *> p, <float *> q, count,
+                       learning_rate, <double> steps[0])
         else:
-            update(&c, <double *> theta, <const double *> g, <double *> p, <double *> q, count,
-                   learning_rate, step)
+            if calm_only:
+                go = is_calm(&c, <const double *> g, count, learning_rate)
+            if go:
+                steps[0] += 1
+                update(&c, <double *> theta, <const double *> g, <double *> p, <double *> q, count,
+                       learning_rate, <double> steps[0])
+    return go
 
 
 cdef class Training:
@@ -812,13 +894,17 @@ cdef class Training:
     cdef training_t c
     cdef Network network
     cdef object arena, keep
+    cdef int64_t *counter
+    cdef bint busy
     cdef readonly double loss_sum, weight_sum
 
     def __cinit__(self, Network network, cnp.ndarray parameters, cnp.ndarray gradient, dict rule,
-                  first, second, Py_ssize_t batch_size, double l1, double l2, double clip_norm):
+                  first, second, cnp.ndarray counter, Py_ssize_t batch_size, double l1, double l2,
+                  double clip_norm):
         cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(parameters)
         self.network = network
-        self.keep = (parameters, gradient, first, second)
+        self.keep = (parameters, gradient, first, second, counter)
+        self.counter = <int64_t *> data(counter)
         self.c.rule = rule_of(rule)
         self.c.n_parameters = cnp.PyArray_SIZE(parameters)
         self.c.parameters, self.c.gradient = data(parameters), data(gradient)
@@ -863,10 +949,8 @@ cdef class Training:
         return used
 
     def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,
-            Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates, double steps):
+            Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates):
         """Steps start … stop - 1 of an epoch over validated arrays; returns the step it got to.
-
-        `steps` updates were done before the epoch.
 
         A step whose loss is not finite updates nothing and ends the run there.
         `loss_sum` and `weight_sum` add up Σ w C and Σ w over the steps done.
@@ -880,34 +964,44 @@ cdef class Training:
         cdef Py_ssize_t samples = cnp.PyArray_DIM(X, 0), step = start, first, n
         cdef int typenum = self.network.typenum
         cdef double C, total = 0
-        cdef bint finite = True
+        cdef bint updated = True
+        self.acquire()
         with nogil:
             while step < stop:
                 first = step * batch_size
                 n = batch_size if samples - first > batch_size else samples - first
                 if typenum == cnp.NPY_FLOAT:
                     C = train_step(&self.c, <const float *> x, <const float *> py, pl,
-                                   <const float *> pw, rows, first, n, eta[step], steps + step + 1, False,
-                                   &total, &finite)
+                                   <const float *> pw, rows, first, n, eta[step],
+                                   self.counter, UNGUARDED, &total, &updated)
                 else:
                     C = train_step(&self.c, <const double *> x, <const double *> py, pl,
-                                   <const double *> pw, rows, first, n, eta[step], steps + step + 1, False,
-                                   &total, &finite)
-                if not finite:
+                                   <const double *> pw, rows, first, n, eta[step],
+                                   self.counter, UNGUARDED, &total, &updated)
+                if not updated:
                     break
                 self.loss_sum += C * total
                 self.weight_sum += total
                 step += 1
+        self.busy = False
         return step
+
+    cdef int acquire(self) except -1:
+        if self.busy:
+            raise RuntimeError("the trainer is in use by another thread: give each thread one of "
+                               "its own")
+        self.busy = True
+        return 0
 
     def reset_loss(self):
         """Start the sums of a new epoch."""
         self.loss_sum = self.weight_sum = 0
 
-    def step(self, X, Y, sample_weight, double learning_rate, double step):
-        """One guarded step on one batch: C, and whether C and the gradient were finite.
+    def step(self, X, Y, sample_weight, double learning_rate, bint careful):
+        """One step on one batch: C, and whether the update was done.
 
-        Where they were not, nothing is updated.
+        It is not where C is not finite, or the update could overflow or
+        `careful` is True; the gradient then stands in the network's vector.
         """
         cdef Network net = self.network
         cdef cnp.ndarray x = samples_of(X, net.n_inputs, net.typenum, "X", "this network takes")
@@ -920,18 +1014,21 @@ cdef class Training:
         cdef int64_t *pl = NULL if labels is None else <int64_t *> data(labels)
         cdef void *pw = NULL if weight is None else data(weight)
         cdef int typenum = net.typenum
+        cdef int guard = NO_UPDATE if careful else CALM_ONLY
         cdef double C, total = 0
-        cdef bint finite = True
+        cdef bint updated = True
+        self.acquire()
         with nogil:
             if typenum == cnp.NPY_FLOAT:
                 C = train_step(&self.c, <const float *> px, <const float *> py, pl,
                                <const float *> pw, <const int64_t *> NULL, 0, n, learning_rate,
-                               step, True, &total, &finite)
+                               self.counter, guard, &total, &updated)
             else:
                 C = train_step(&self.c, <const double *> px, <const double *> py, pl,
                                <const double *> pw, <const int64_t *> NULL, 0, n, learning_rate,
-                               step, True, &total, &finite)
-        return C, finite
+                               self.counter, guard, &total, &updated)
+        self.busy = False
+        return C, updated
 
 
 cdef char *place(char *start, Py_ssize_t *used, Py_ssize_t size) noexcept:

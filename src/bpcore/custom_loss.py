@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bpcore.cpu import kernels
+from bpcore.network import refuse_weights
 
 if TYPE_CHECKING:
     from bpcore.layers import Array
@@ -28,13 +29,14 @@ class CustomLossTraining:
         rule: dict[str, Any],
         first: Array | None,
         second: Array | None,
+        counter: Array,
         batch_size: int,
         l1: float,
         l2: float,
         clip_norm: float,
     ) -> None:
         self.network = network
-        self.rule, self.first, self.second = rule, first, second
+        self.rule, self.first, self.second, self.counter = rule, first, second, counter
         self.l1, self.l2, self.clip_norm = l1, l2, clip_norm
         self.reset_loss()
 
@@ -46,10 +48,7 @@ class CustomLossTraining:
             raise ValueError(
                 f"Y has shape {Y.shape}, wanted a row for each of the {len(X)} samples of X"
             )
-        if sample_weight is not None:
-            raise ValueError(
-                "sample_weight is given, but the loss is a callable of (a, y): weight its da"
-            )
+        refuse_weights(sample_weight)
         return X, Y, None, None
 
     def reset_loss(self) -> None:
@@ -67,45 +66,62 @@ class CustomLossTraining:
         start: int,
         stop: int,
         rates: Array,
-        steps: int,
     ) -> int:
         """Run steps start … stop - 1 of an epoch; return the step it got to."""
         for step in range(start, stop):
             rows: Any = slice(step * batch_size, (step + 1) * batch_size)
             rows = rows if order is None else order[rows]
-            loss, finite = self.step(X[rows], Y[rows], None, rates[step], steps + step + 1)
-            if not finite:
+            loss = self.gradient(X[rows], Y[rows])
+            if not (math.isfinite(loss) and np.isfinite(self.network.gradient).all()):
                 return step
+            self.update(rates[step], False)
             n = len(X[rows])
             self.loss_sum += loss * n
             self.weight_sum += n
         return stop
 
     def step(
-        self, X: Array, Y: Any, sample_weight: None, learning_rate: float, step: int
+        self, X: Array, Y: Any, sample_weight: Any, learning_rate: float, careful: bool
     ) -> tuple[float, bool]:
-        """Take one step; return C with the penalties, and whether it and the gradient were finite.
+        """Take one step; return C with the penalties, and whether the update was done.
 
-        Where they were not, nothing is updated.
+        It is not where C or the gradient is not finite, or where it could
+        overflow or `careful` is True.
         """
+        refuse_weights(sample_weight)
+        loss = self.gradient(X, Y)
+        return loss, math.isfinite(loss) and not careful and self.update(learning_rate, True)
+
+    def update(self, learning_rate: float, calm_only: bool) -> bool:
+        """Update along the network's gradient; return whether it was done."""
         net = self.network
-        if sample_weight is not None:
-            self.checked(X, Y, sample_weight)
+        return kernels.update_parameters(
+            self.rule,
+            net.parameters,
+            net.gradient,
+            self.first,
+            self.second,
+            learning_rate,
+            self.counter,
+            calm_only,
+        )
+
+    def gradient(self, X: Array, Y: Any) -> float:
+        """Return C and fill the network's gradient, penalties and clipping included."""
+        net = self.network
         loss, da = net._called_loss(net.forward(X).copy(), Y)
         if not (math.isfinite(loss) and np.isfinite(da).all()):
-            return loss, False
+            return math.nan
         net.backpropagate(da)
         for layer in net.layers:
             if self.l1 or self.l2:
                 W = layer.W
                 loss += float(self.l1 * np.abs(W).sum() + 0.5 * self.l2 * np.square(W).sum())
                 layer.dW[...] += self.l1 * np.sign(W) + self.l2 * W
-        g = net.gradient
         if self.clip_norm:
-            g *= min(1.0, self.clip_norm / max(float(np.linalg.norm(g)), np.finfo(g.dtype).tiny))
-        finite = math.isfinite(loss) and bool(np.isfinite(g).all())
-        if finite:
-            kernels.update_parameters(
-                self.rule, net.parameters, g, self.first, self.second, learning_rate, step
-            )
-        return loss, finite
+            g = net.gradient
+            largest = float(np.abs(g).max())
+            if largest > 0:
+                norm = largest * float(np.linalg.norm(g / largest))
+                g *= min(1.0, self.clip_norm / norm)
+        return loss

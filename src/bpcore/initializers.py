@@ -29,10 +29,9 @@ _SCALES: dict[str, tuple[str, Callable[[int, int], float]]] = {
     "lecun_uniform": ("uniform", lambda n_in, n_out: math.sqrt(3.0 / n_in)),
     "lecun_normal": ("normal", lambda n_in, n_out: math.sqrt(1.0 / n_in)),
     "standard_normal": ("normal", lambda n_in, n_out: 1.0),
-    "zeros": ("zeros", lambda n_in, n_out: 0.0),
 }
 
-INITIALIZERS = tuple(_SCALES)
+INITIALIZERS = (*_SCALES, "zeros")
 """Every initialiser that has a name."""
 
 _DEFAULTS = {
@@ -178,28 +177,30 @@ def _draw(
         )
     if not isinstance(initializer, str):
         return _from_array(initializer, shape, dtype, argument)
+    if initializer == "zeros":
+        return np.zeros(shape, dtype)
     if initializer not in _SCALES:
         raise ValueError(
             f"{argument} is {initializer!r}, "
             f"wanted one of {', '.join(INITIALIZERS)}, or an array of shape {shape}"
         )
-    distribution, scale = _SCALES[initializer]
-    if distribution == "zeros":
-        return np.zeros(shape, dtype)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"rng is a {type(rng).__name__}, wanted a numpy.random.Generator; "
             "make one with numpy.random.default_rng(seed)"
         )
-    limit = scale(*fans)
+    distribution, scale_of = _SCALES[initializer]
+    scale = scale_of(*fans)
     if distribution == "uniform":
-        return rng.uniform(-limit, limit, shape).astype(dtype, copy=False)
-    return (limit * rng.standard_normal(shape)).astype(dtype, copy=False)
+        return rng.uniform(-scale, scale, shape).astype(dtype, copy=False)
+    return (scale * rng.standard_normal(shape)).astype(dtype, copy=False)
 
 
 def _from_array(
     values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any], argument: str
 ) -> np.ndarray[Any, Any]:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{argument} is a masked array with masked values; fill them first")
     given = np.asarray(values)
     if given.dtype.kind not in "fiu":
         raise TypeError(

@@ -86,14 +86,16 @@ class Dense:
         rng: Rng = None,
     ) -> None:
         dtype = validation.dtype_of(dtype)
-        self.n_inputs, self.n_outputs = validation.layer_sizes(n_inputs, n_outputs, dtype)
-        self.activation = validation.one_of(activation, ACTIVATIONS, "activation")
+        n_inputs, n_outputs = validation.layer_sizes(n_inputs, n_outputs, dtype)
+        self._activation = validation.one_of(activation, ACTIVATIONS, "activation")
         if weight_initializer is None:
             weight_initializer = initializers.default_for(activation)
         self.weight_initializer = weight_initializer
         self.bias_initializer = bias_initializer
         self.in_network = False
-        W, b = self.draw(np.random.default_rng(rng), dtype)
+        sizes = (n_inputs, n_outputs, np.random.default_rng(rng), dtype)
+        W = initializers.draw(weight_initializer, *sizes)
+        b = initializers.draw_bias(bias_initializer, *sizes)
         self._kernel = kernels.Layer(
             kernels.ACTIVATIONS[activation], W, b, np.zeros_like(W), np.zeros_like(b)
         )
@@ -145,6 +147,18 @@ class Dense:
             initializers.draw(self.weight_initializer, *sizes),
             initializers.draw_bias(self.bias_initializer, *sizes),
         )
+
+    @property
+    def n_inputs(self) -> int:
+        return self._kernel.n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        return self._kernel.n_outputs
+
+    @property
+    def activation(self) -> str:
+        return self._activation
 
     @property
     def dtype(self) -> np.dtype:
@@ -203,8 +217,8 @@ class Dense:
 
 
 def _rebuilt(n_inputs, n_outputs, activation, W, b, weight_initializer, bias_initializer):
-    """Return the layer that was pickled or copied; it belongs to no network."""
-    layer = Dense(n_inputs, n_outputs, activation, weight_initializer=W, bias_initializer=b,
-                  dtype=W.dtype)  # fmt: skip
+    """Return the layer that was pickled or copied, bit for bit; it belongs to no network."""
+    layer = Dense(n_inputs, n_outputs, activation, weight_initializer="zeros", dtype=W.dtype)
+    layer._kernel.W[...], layer._kernel.b[...] = W, b
     layer.weight_initializer, layer.bias_initializer = weight_initializer, bias_initializer
     return layer

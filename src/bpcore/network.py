@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,18 +81,19 @@ class Network:
         dtype: DTypeLike | None = None,
         rng: Rng = None,
     ) -> None:
-        self.layers = _checked_layers(layers)
+        self._layers = _checked_layers(layers)
         dtype = _common_dtype(self.layers) if dtype is None else validation.dtype_of(dtype)
-        self.loss = loss
+        self._loss = loss
         name = check_loss(loss, self.layers[-1].activation)
         generator = None if rng is None else np.random.default_rng(rng)
         values = [
             (layer.W, layer.b) if generator is None else layer.draw(generator, dtype)
             for layer in self.layers
         ]
+        _check_range(values, dtype)
         count = sum(W.size + b.size for W, b in values)
-        self.parameters = _aligned_zeros(count, dtype)
-        self.gradient = _aligned_zeros(count, dtype)
+        self._parameters = _aligned_zeros(count, dtype)
+        self._gradient = _aligned_zeros(count, dtype)
         start = 0
         for layer, (W, b) in zip(self.layers, values, strict=True):
             views = []
@@ -102,6 +105,34 @@ class Network:
             layer.in_network = True
             start += W.size + b.size
         self._kernel = kernels.Network([layer._kernel for layer in self.layers], name)
+
+    @property
+    def layers(self) -> tuple[Dense, ...]:
+        return self._layers
+
+    @property
+    def loss(self) -> Loss:
+        return self._loss
+
+    @property
+    def parameters(self) -> Array:
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: ArrayLike) -> None:
+        self._parameters[...] = validation.parameters(
+            values, self._parameters.shape, self._parameters.dtype, "parameters"
+        )
+
+    @property
+    def gradient(self) -> Array:
+        return self._gradient
+
+    @gradient.setter
+    def gradient(self, values: ArrayLike) -> None:
+        self._gradient[...] = validation.parameters(
+            values, self._gradient.shape, self._gradient.dtype, "gradient"
+        )
 
     def forward(self, X: ArrayLike) -> Array:
         """Return the outputs a of the last layer; every layer keeps its a_in, z and a.
@@ -145,10 +176,7 @@ class Network:
             Targets of the wrong shape, dtype or domain.
         """
         if callable(self.loss):
-            if sample_weight is not None:
-                raise ValueError(
-                    "sample_weight is given, but the loss is a callable of (a, y): weight its da"
-                )
+            refuse_weights(sample_weight)
             C, da = self._called_loss(self._kernel.output_copy(), Y)
             self._kernel.backpropagate(da)
             return C
@@ -202,13 +230,18 @@ class Network:
     ) -> float:
         """Return the loss C on (X, Y) and keep nothing; arguments as for forward and backward."""
         if callable(self.loss):
+            refuse_weights(sample_weight)
             return self._called_loss(self.predict(X), Y)[0]
+        return self._kernel.evaluate(*self._checked(X, Y, sample_weight))
+
+    def _checked(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
+        """Return X, (rows, None) or (None, labels), and the weights or None, clean."""
         X = validation.samples(X, self.layers[0].n_inputs, self.parameters.dtype)
         n = 1 if X.ndim == 1 else len(X)
         y, labels = self._kernel.check_targets(Y, n, X.ndim == 1)
         if sample_weight is not None:
             sample_weight = validation.weights(sample_weight, n, X.dtype)
-        return self._kernel.evaluate(X, y, labels, sample_weight)
+        return X, y, labels, sample_weight
 
     def loss_and_gradient(
         self, theta: ArrayLike, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -243,15 +276,15 @@ class Network:
         True
         """
         theta = validation.parameters(theta, self.parameters.shape, self.parameters.dtype, "theta")
-        before = self.parameters.copy()
-        try:
-            self.parameters[...] = theta
-            self.forward(X)
-            C = self.backward(Y, sample_weight)
-        except BaseException:
-            self.parameters[...] = before
-            raise
-        return C, self.gradient.copy()
+        if callable(self.loss):
+            refuse_weights(sample_weight)
+            X = validation.samples(X, self.layers[0].n_inputs, self.parameters.dtype)
+        else:
+            X, y, labels, sample_weight = self._checked(X, Y, sample_weight)
+            Y = labels if y is None else y
+        self.parameters[...] = theta
+        self.forward(X)
+        return self.backward(Y, sample_weight), self.gradient.copy()
 
     def fit(
         self,
@@ -360,7 +393,25 @@ class Network:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Network, (self.layers, self.loss)
+        return _rebuilt, (self.layers, self.loss)
+
+    def __copy__(self) -> Network:
+        return copy.deepcopy(self)
+
+
+def _rebuilt(layers: tuple[Dense, ...], loss: Loss) -> Network:
+    """Return the network that was pickled or copied; it warned when it was first made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return Network(layers, loss)
+
+
+def refuse_weights(sample_weight: Any) -> None:
+    """Raise if there are sample weights, for a callable loss."""
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight is given, but the loss is a callable of (a, y): weight its da"
+        )
 
 
 def mlp(
@@ -454,6 +505,17 @@ def _common_dtype(layers: tuple[Dense, ...]) -> np.dtype:
     if len(dtypes) > 1:
         raise ValueError("the layers are of float32 and of float64: give the network's dtype")
     return dtypes.pop()
+
+
+def _check_range(values: list[tuple[Array, Array]], dtype: np.dtype) -> None:
+    """Raise if a finite weight becomes infinite in the network's dtype."""
+    largest = np.finfo(dtype).max
+    for k, (W, b) in enumerate(values):
+        if max(np.abs(W).max(), np.abs(b).max()) > largest:
+            raise ValueError(
+                f"layers[{k}] has weights up to {np.abs(W).max():g}, wanted at most {largest:g}, "
+                f"the largest number of {dtype}"
+            )
 
 
 def _outputs(layers: tuple[Dense, ...]) -> list[int]:

@@ -6,6 +6,7 @@ callable f(step) -> float of the number of updates already done.
 
 from __future__ import annotations
 
+import copy
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,16 +41,39 @@ class Optimizer:
     settings: ClassVar[tuple[str, ...]] = ("learning_rate",)
     state_names: ClassVar[tuple[str, ...]] = ()
     full_batch_only: ClassVar[bool] = False
+    number_only: ClassVar[bool] = False
 
     def __init__(self, learning_rate: LearningRate) -> None:
-        if not callable(learning_rate):
-            learning_rate = validation.real_number(
-                learning_rate, "learning_rate", low=0, open_low=True
-            )
         self.learning_rate = learning_rate
-        self.steps = 0
         self.state: dict[str, Array] = {}
+        self._counter = np.zeros(1, np.int64)  # the kernels count in it, in one go with the update
+        self._careful = False
         self._network: weakref.ref[Network] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Check a learning rate; refuse to change any other setting after the constructor."""
+        if name == "learning_rate":
+            if not callable(value):
+                value = validation.real_number(value, name, low=0, open_low=True)
+            elif self.number_only:
+                raise TypeError(
+                    f"learning_rate is {value!r}, {type(self).__name__} wants a number: the first "
+                    "step of every parameter"
+                )
+        elif name in self.settings and name in self.__dict__:
+            raise AttributeError(
+                f"{name} of an optimizer is set once: make a new {type(self).__name__}({name}=...)"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def steps(self) -> int:
+        """Updates done."""
+        return int(self._counter[0])
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._counter[0] = validation.non_negative_integer(steps, "steps")
 
     def update(self, network: Network) -> None:
         """Change network.parameters by one step along network.gradient.
@@ -67,35 +91,81 @@ class Optimizer:
             The optimiser holds the state of another network, or its learning rate at this step
             is not a positive number.
         """
-        self.prepare(network)
-        rate = self.rate(self.steps)
+        from bpcore.network import Network
+
+        if not isinstance(network, Network):
+            raise TypeError(f"network is a {type(network).__name__}, wanted a bpcore.Network")
         if not np.isfinite(network.gradient).all():
             raise FloatingPointError(
                 "the gradient holds NaN or Inf; the parameters are left as they were"
             )
-        first, second = self.state_vectors()
-        kernels.update_parameters(
-            self.rule(), network.parameters, network.gradient, first, second, rate, self.steps + 1
+        self.check_owner(network)
+        rate = self.rate(self.steps)
+        self.prepare(network)
+        self.step(network, rate)
+
+    def step(self, network: Network, rate: float, calm: bool | None = None) -> None:
+        """Take a step along a finite gradient; one that overflows is taken back.
+
+        Parameters
+        ----------
+        network : Network
+            That prepare was called with.
+        rate : float
+        calm : bool, optional
+            False: the kernels have found already that the step might overflow.
+
+        Raises
+        ------
+        FloatingPointError
+            The step makes a parameter or the state overflow; both are as before.
+        """
+        arguments = (
+            self.rule(),
+            network.parameters,
+            network.gradient,
+            *self.state_vectors(),
+            rate,
+            self._counter,
         )
-        self.steps += 1
+        if calm is not False and not self._careful and kernels.update_parameters(*arguments, True):
+            return
+        self._careful = True  # a state that has grown large makes later calm steps overflow too
+        vectors = [network.parameters, *self.state.values()]
+        before = [vector.copy() for vector in vectors]
+        kernels.update_parameters(*arguments, False)
+        if not all(np.isfinite(vector).all() for vector in vectors):
+            for vector, kept in zip(vectors, before, strict=True):
+                vector[...] = kept
+            self._counter[0] -= 1
+            raise FloatingPointError(
+                f"step {self.steps + 1} with the learning rate {rate:g} makes a parameter or the "
+                "optimizer's state overflow; it was taken back"
+            )
+
+    def check_owner(self, network: Network) -> None:
+        """Raise if the state or the count of steps is another network's."""
+        theta = network.parameters
+        for vector in self.state.values():
+            if (vector.size, vector.dtype) != (theta.size, theta.dtype):
+                raise ValueError(
+                    f"the optimizer holds the state of a network of {vector.size} parameters in "
+                    f"{vector.dtype}, this one has {theta.size} in {theta.dtype}: make a new "
+                    "optimizer"
+                )
+        if self._network is not None and self._network() is not network and (
+            self.state or self.steps
+        ):
+            raise ValueError(
+                "the optimizer has trained another network: make a new one, or a copy by "
+                "copy.deepcopy, whose next network takes its state over"
+            )
 
     def prepare(self, network: Network) -> None:
         """Make the state for a network, or check that it is this one's."""
-        theta = network.parameters
-        if self.state_names and self.state:
-            size, dtype = (self.state[self.state_names[0]].size, self.state[self.state_names[0]].dtype)
-            if (size, dtype) != (theta.size, theta.dtype):
-                raise ValueError(
-                    f"the optimizer holds the state of a network of {size} parameters in {dtype}, "
-                    f"this one has {theta.size} in {theta.dtype}: make a new optimizer"
-                )
-        owner = None if self._network is None else self._network()
-        if self.state and owner is not None and owner is not network:
-            raise ValueError(
-                "the optimizer holds the state of another network: make a new optimizer"
-            )
+        self.check_owner(network)
         if not self.state:
-            self.state = {name: np.zeros_like(theta) for name in self.state_names}
+            self.state = {name: np.zeros_like(network.parameters) for name in self.state_names}
             self.start()
         self._network = weakref.ref(network)
 
@@ -159,6 +229,12 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_network": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __copy__(self) -> Optimizer:
+        return copy.deepcopy(self)
 
 
 class SGD(Optimizer):
@@ -336,6 +412,7 @@ class Rprop(Optimizer):
     settings = ("learning_rate", "eta_minus", "eta_plus", "min_step", "max_step")
     state_names = ("last_gradient", "step_size")
     full_batch_only = True
+    number_only = True
 
     def __init__(
         self,
@@ -345,8 +422,6 @@ class Rprop(Optimizer):
         min_step: float = 1e-6,
         max_step: float = 50.0,
     ) -> None:
-        if callable(learning_rate):
-            raise TypeError("learning_rate is a callable; Rprop takes its first step's size, a number")
         super().__init__(learning_rate)
         self.eta_minus = validation.real_number(
             eta_minus, "eta_minus", low=0, high=1, open_low=True, open_high=True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bpcore import validation
 from bpcore.history import History
 from bpcore.layers import Dense
 from bpcore.network import Network
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
 FORMAT = "bpcore 1"
+GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
 def load(path: str | PathLike[str]) -> Network:
@@ -37,16 +39,14 @@ def load(path: str | PathLike[str]) -> Network:
     OSError
         No such file, or it cannot be read.
     ValueError
-        Not such a file.
+        Not such a file, or a damaged one.
     """
-    tensors, metadata = _read(path)
-    return _network_from(tensors, metadata, path)
+    return _described(path, _network_from, *_read(path))
 
 
 def save_network(network: Network, path: str | PathLike[str]) -> None:
     """Write a network; see `Network.save`."""
-    tensors, metadata = _network_to(network)
-    _write(path, tensors, metadata)
+    _write(path, *_network_to(network))
 
 
 def save_trainer(trainer: Trainer, path: str | PathLike[str]) -> None:
@@ -65,7 +65,7 @@ def save_trainer(trainer: Trainer, path: str | PathLike[str]) -> None:
         "optimizer": trainer.optimizer.get_config(),
         "steps": trainer.optimizer.steps,
         "rng": _plain(trainer.rng.bit_generator.state),
-        "history": {name: values.tolist() for name, values in trainer.history.to_dict().items()},
+        "history": vars(trainer.history),
     }
     _write(path, tensors, metadata)
 
@@ -73,11 +73,26 @@ def save_trainer(trainer: Trainer, path: str | PathLike[str]) -> None:
 def load_trainer(path: str | PathLike[str]) -> Trainer:
     """Return the trainer of a checkpoint; see `Trainer.load`."""
     tensors, metadata = _read(path)
-    network = _network_from(tensors, metadata, path)
-    if "trainer" not in metadata:
+    if isinstance(metadata, dict) and "trainer" not in metadata:
         raise ValueError(f"{path} holds a network without its trainer: read it with bpcore.load")
+    return _described(path, _trainer_from, tensors, metadata)
+
+
+def _described(path: Any, build: Any, *description: Any) -> Any:
+    """Return build(*description); whatever is wrong with it becomes an error naming the file."""
+    try:
+        return build(*description)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged or of another version: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _trainer_from(tensors: dict[str, Any], metadata: dict[str, Any]) -> Trainer:
+    """Return the trainer that `save_trainer` described."""
     values = metadata["trainer"]
     optimizer = from_config(values["optimizer"])
+    network = _network_from(tensors, metadata)
     trainer = Trainer(
         network,
         optimizer,
@@ -88,13 +103,20 @@ def load_trainer(path: str | PathLike[str]) -> Trainer:
         clip_norm=values["clip_norm"],
         n_threads=values["n_threads"],
     )
-    for name, vector in optimizer.state.items():
-        vector[...] = tensors[f"optimizer.{name}"]
+    if any(name.startswith("optimizer.") for name in tensors):
+        optimizer.prepare(network)
+        for name, vector in optimizer.state.items():
+            vector[...] = validation.parameters(
+                tensors[f"optimizer.{name}"], vector.shape, vector.dtype, f"optimizer.{name}"
+            )
     optimizer.steps = values["steps"]
-    trainer.rng = np.random.Generator(getattr(np.random, values["rng"]["bit_generator"])())
+    name = validation.one_of(values["rng"]["bit_generator"], GENERATORS, "bit_generator")
+    trainer.rng = np.random.Generator(getattr(np.random, name)())
     trainer.rng.bit_generator.state = values["rng"]
-    trainer.epoch = values["epoch"]
-    trainer.history = History(**values["history"])
+    trainer.epoch = validation.non_negative_integer(values["epoch"], "epoch")
+    trainer.history = History(
+        **{key: [float(value) for value in series] for key, series in values["history"].items()}
+    )
     return trainer
 
 
@@ -105,6 +127,8 @@ def _network_to(network: Network) -> tuple[dict[str, Any], dict[str, Any]]:
             "the loss is a callable, which a file cannot hold: save network.parameters, or give "
             "the network one of bpcore's losses"
         )
+    if not np.isfinite(network.parameters).all():
+        raise ValueError("the network's parameters hold NaN or Inf, which load would refuse")
     tensors = {}
     for k, layer in enumerate(network.layers):
         tensors[f"layers.{k}.W"], tensors[f"layers.{k}.b"] = layer.W, layer.b
@@ -115,33 +139,33 @@ def _network_to(network: Network) -> tuple[dict[str, Any], dict[str, Any]]:
     return tensors, {"loss": network.loss, "layers": layers}
 
 
-def _network_from(tensors: dict[str, Any], metadata: dict[str, Any], path: Any) -> Network:
+def _network_from(tensors: dict[str, Any], metadata: dict[str, Any]) -> Network:
     """Return the network that `_network_to` described."""
-    try:
-        layers = [
-            Dense(
-                **sizes,
-                weight_initializer=tensors[f"layers.{k}.W"],
-                bias_initializer=tensors[f"layers.{k}.b"],
-                dtype=tensors[f"layers.{k}.W"].dtype,
-            )
-            for k, sizes in enumerate(metadata["layers"])
-        ]
-        return Network(layers, metadata["loss"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not describe a network of bpcore: {error}") from error
+    layers = [
+        Dense(
+            **sizes,
+            weight_initializer=tensors[f"layers.{k}.W"],
+            bias_initializer=tensors[f"layers.{k}.b"],
+            dtype=tensors[f"layers.{k}.W"].dtype,
+        )
+        for k, sizes in enumerate(metadata["layers"])
+    ]
+    return Network(layers, metadata["loss"])
 
 
 def _write(path: Any, tensors: dict[str, Any], metadata: dict[str, Any]) -> None:
     """Write arrays and metadata, whole or not at all."""
     from safetensors.numpy import save
 
+    path = os.fsdecode(path)
     data = save(
         {name: np.ascontiguousarray(array) for name, array in tensors.items()},
         {"format": FORMAT, "bpcore": json.dumps(metadata)},
     )
-    path = os.fspath(path)
-    handle, beside = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".partial")
+    try:
+        handle, beside = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".partial")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, path) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -163,8 +187,9 @@ def _read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return arrays and metadata of a file of ours."""
     from safetensors import SafetensorError, safe_open
 
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path} does not exist")
+    path = os.fsdecode(path)
+    with open(path, "rb"):  # the system's own error for what cannot be read
+        pass
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
@@ -176,7 +201,7 @@ def _read(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{path} has the format {header.get('format')!r}, wanted {FORMAT!r}: a file that "
             "Network.save or Trainer.save wrote"
         )
-    return tensors, json.loads(header["bpcore"])
+    return tensors, _described(path, json.loads, header.get("bpcore"))
 
 
 def _plain(value: Any) -> Any:

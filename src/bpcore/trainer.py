@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bpcore import validation
-from bpcore.callbacks import as_callback, progress_bar
+from bpcore.callbacks import Callback, as_callback, progress_bar
 from bpcore.cpu import default_threads, kernels
 from bpcore.custom_loss import CustomLossTraining
 from bpcore.history import History
@@ -17,12 +20,11 @@ from bpcore.network import Network
 from bpcore.optimizers import Adam, Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from os import PathLike
 
     from numpy.typing import ArrayLike
 
-    from bpcore.callbacks import Callback
     from bpcore.layers import Array, Rng
 
 # A compiled stretch of steps lasts a few milliseconds: about this many floating-point operations.
@@ -30,6 +32,8 @@ STRETCH_OPERATIONS = 2e8
 # Parameters and optimiser state are copied about once in this many samples, which costs less than
 # 1 % of the steps in between and bounds how much is run again after a divergence.
 SNAPSHOT_SAMPLES = 4000
+# A batch size that no data reach.
+FULL_BATCH = 2**40
 
 
 class DivergenceError(ArithmeticError):
@@ -105,38 +109,27 @@ class Trainer:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer is {optimizer!r}, wanted one of bpcore's, as bp.Adam(1e-3)")
         if batch_size is not None:
-            batch_size = validation.positive_integer(batch_size, "batch_size")
-        self.network, self.optimizer, self.batch_size = network, optimizer, batch_size
-        self.shuffle = validation.boolean(shuffle, "shuffle")
-        self.l1 = validation.real_number(l1, "l1", low=0)
-        self.l2 = validation.real_number(l2, "l2", low=0)
-        self.clip_norm = (
-            None
-            if clip_norm is None
-            else validation.real_number(clip_norm, "clip_norm", low=0, open_low=True)
-        )
-        self.n_threads = (
-            default_threads()
-            if n_threads is None
-            else validation.positive_integer(n_threads, "n_threads")
-        )
+            batch_size = min(validation.positive_integer(batch_size, "batch_size"), FULL_BATCH)
+        if clip_norm is not None:
+            clip_norm = validation.real_number(clip_norm, "clip_norm", low=0, open_low=True)
+        if n_threads is not None:
+            n_threads = validation.positive_integer(n_threads, "n_threads")
+        optimizer.check_owner(network)
+        self._settings = {
+            "network": network,
+            "optimizer": optimizer,
+            "batch_size": batch_size,
+            "shuffle": validation.boolean(shuffle, "shuffle"),
+            "l1": validation.real_number(l1, "l1", low=0),
+            "l2": validation.real_number(l2, "l2", low=0),
+            "clip_norm": clip_norm,
+            "n_threads": default_threads() if n_threads is None else n_threads,
+        }
         self.rng = np.random.default_rng(rng)
         self.history = History()
         self.epoch = 0
         self.stop_training = False
-        optimizer.prepare(network)
-        layout = CustomLossTraining if callable(network.loss) else kernels.Training
-        self._training = layout(
-            network if callable(network.loss) else network._kernel,
-            network.parameters,
-            network.gradient,
-            optimizer.rule(),
-            *optimizer.state_vectors(),
-            2**40 if batch_size is None else batch_size,
-            self.l1,
-            self.l2,
-            self.clip_norm or 0.0,
-        )
+        self._training: Any = None  # laid out at the first step, when the data are known to do
 
     def step(
         self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -167,15 +160,14 @@ class Trainer:
         batch's afterwards: call forward and backward to look at them.
         """
         optimizer = self.optimizer
-        loss, finite = self._training.step(
-            X, Y, sample_weight, optimizer.rate(optimizer.steps), optimizer.steps + 1
+        if self._training is None:
+            self._check_step(X, Y, sample_weight)
+            self._lay_out()
+        loss, updated = self._training.step(
+            X, Y, sample_weight, optimizer.rate(optimizer.steps), optimizer._careful
         )
-        if not finite:
-            raise DivergenceError(
-                f"step {optimizer.steps + 1} has the loss {loss} and a gradient that is not all "
-                "finite; nothing was updated: lower the learning rate, set clip_norm, or scale X"
-            )
-        optimizer.steps += 1
+        if not updated:
+            self._step_with_care(loss)
         return loss
 
     def run(
@@ -220,31 +212,28 @@ class Trainer:
         DivergenceError
             The loss or a weight stopped being finite; the network has the last finite weights.
         """
-        data = self._checked(X, Y, sample_weight)
         epochs = validation.non_negative_integer(epochs, "epochs")
-        if validation_data is not None:
-            validation_data = self._checked_validation(validation_data)
-        hooks = [as_callback(callback) for callback in callbacks]
+        hooks = self._checked_hooks(callbacks)
         if validation.boolean(progress, "progress"):
             hooks.append(progress_bar(epochs))
+        data = self._checked(X, Y, sample_weight)
+        if validation_data is not None:
+            validation_data = self._checked_validation(validation_data)
         if self.optimizer.full_batch_only and self._batch_of(data) < len(data[0]):
             raise ValueError(
                 f"{type(self.optimizer).__name__} needs full batches, batch_size is "
                 f"{self.batch_size} for {len(data[0])} samples: set batch_size=None"
             )
+        self._lay_out()
         self.stop_training = False
-        begun: list[Callback] = []
-        try:
+        with ExitStack() as ends:  # every callback that began gets its end, whatever happens
             for hook in hooks:
-                begun.append(hook)
+                ends.callback(hook.on_train_end, self)
                 hook.on_train_begin(self)
             for _ in range(epochs):
                 self._run_epoch(data, validation_data, hooks)
                 if self.stop_training:
                     break
-        finally:
-            for hook in begun:
-                hook.on_train_end(self)
         return self.history
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -274,15 +263,59 @@ class Trainer:
 
         return load_trainer(path)
 
+    @property
+    def network(self) -> Network:
+        return self._settings["network"]
+
+    @property
+    def optimizer(self) -> Optimizer:
+        return self._settings["optimizer"]
+
+    @property
+    def batch_size(self) -> int | None:
+        return self._settings["batch_size"]
+
+    @property
+    def shuffle(self) -> bool:
+        return self._settings["shuffle"]
+
+    @property
+    def l1(self) -> float:
+        return self._settings["l1"]
+
+    @property
+    def l2(self) -> float:
+        return self._settings["l2"]
+
+    @property
+    def clip_norm(self) -> float | None:
+        return self._settings["clip_norm"]
+
+    @property
+    def n_threads(self) -> int:
+        return self._settings["n_threads"]
+
+    def __repr__(self) -> str:
+        return (
+            f"Trainer({self.network!r}, {self.optimizer!r}, batch_size={self.batch_size}, "
+            f"{self.epoch} epochs done)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_training": None}
+
+    def __copy__(self) -> Trainer:
+        return copy.deepcopy(self)
+
     def _run_epoch(
         self, data: tuple[Any, ...], validation_data: tuple[Any, ...] | None, hooks: list[Callback]
     ) -> None:
         """Run one epoch: the steps, the validation, the history, the callbacks."""
         began = time.perf_counter()
         X, y, labels, weight = data
-        order = self.rng.permutation(len(X)) if self.shuffle else None
         batch = self._batch_of(data)
         rates = self.optimizer.rates(self.optimizer.steps, -(-len(X) // batch))
+        order = self.rng.permutation(len(X)) if self.shuffle else None
         self._training.reset_loss()
         self._run_steps((X, y, labels, weight, order, batch), rates, hooks)
         loss = self._training.loss_sum / self._training.weight_sum
@@ -297,49 +330,91 @@ class Trainer:
 
     def _run_steps(self, batches: tuple[Any, ...], rates: Array, hooks: list[Callback]) -> None:
         """Run an epoch's steps in stretches, between which signals and callbacks get their turn."""
-        theta, optimizer = self.network.parameters, self.optimizer
-        batch, count = batches[-1], len(rates)
+        optimizer, batch, count = self.optimizer, batches[-1], len(rates)
         by_steps = [hook for hook in hooks if hook.every is not None]
-        stretch = max(1, int(STRETCH_OPERATIONS / (6 * batch * theta.size)))
+        stretch = max(1, int(STRETCH_OPERATIONS / (6 * batch * self.network.parameters.size)))
         apart = max(1, SNAPSHOT_SAMPLES // batch)
         before = optimizer.steps
+        snapshot = (0, [vector.copy() for vector in self._vectors()])
         step = 0
-        snapshot = None
-        while step < count:
-            if snapshot is None or step - snapshot[0] >= apart:
-                snapshot = (step, [vector.copy() for vector in self._vectors()])
-            stop = min(step + stretch, count, snapshot[0] + apart)
-            for hook in by_steps:
-                every = validation.positive_integer(hook.every, "a callback's `every`")
-                stop = min(stop, step + every - (before + step) % every)
-            reached = self._training.run(*batches, step, stop, rates, before)
-            if reached < stop or not np.isfinite(theta).all():
-                self._recover(batches, rates, before, snapshot, reached)
-            step = reached
-            optimizer.steps = before + step
-            for hook in by_steps:
-                if optimizer.steps % hook.every == 0:  # type: ignore[operator]
-                    hook.on_steps(self)
-                    snapshot = None
+        try:
+            while step < count:
+                if step - snapshot[0] >= apart:
+                    snapshot = (step, [vector.copy() for vector in self._vectors()])
+                stop = min(step + stretch, count, snapshot[0] + apart)
+                for hook in by_steps:
+                    stop = min(stop, step + hook.every - (before + step) % hook.every)
+                step = self._training.run(*batches, step, stop, rates)
+                if step < stop or not self._is_finite():
+                    raise self._divergence(step, count, rates)
+                for hook in by_steps:
+                    if optimizer.steps % hook.every == 0:
+                        hook.on_steps(self)
+                        snapshot = (step, [vector.copy() for vector in self._vectors()])
+        except BaseException as error:
+            # An interrupt may come before the look at the weights: it must not leave NaN either.
+            if isinstance(error, DivergenceError) or not self._is_finite():
+                self._recover(batches, rates, before, snapshot)
+            raise
+
+    def _divergence(self, step: int, count: int, rates: Array) -> DivergenceError:
+        return DivergenceError(
+            f"training diverged in epoch {self.epoch + 1}, at step {min(step + 1, count)} of "
+            f"{count}: the loss, a weight or the optimizer's state is no longer finite. The "
+            "network keeps the last finite weights; lower the learning rate "
+            f"({rates[min(step, count - 1)]:g}), set clip_norm, or scale X and Y"
+        )
 
     def _recover(
-        self, batches: tuple[Any, ...], rates: Array, before: int, snapshot: Any, reached: int
+        self, batches: tuple[Any, ...], rates: Array, before: int, snapshot: tuple[int, list[Array]]
     ) -> None:
-        """Put the last finite weights back by running again from the snapshot; raise."""
-        first, vectors = snapshot
-        for stop in range(reached, first - 1, -1):
-            for vector, kept in zip(self._vectors(), vectors, strict=True):
-                vector[...] = kept
-            self._training.run(*batches, first, stop, rates, before)
-            if all(np.isfinite(vector).all() for vector in self._vectors()):
-                break
-        self.optimizer.steps = before + stop
-        raise DivergenceError(
-            f"training diverged in epoch {self.epoch + 1}, at step {reached + 1} of {len(rates)}: "
-            "the loss or a weight is no longer finite. The network keeps the last finite weights, "
-            f"those after {stop} steps of the epoch; lower the learning rate "
-            f"({rates[min(reached, len(rates) - 1)]:g}), set clip_norm, or scale X and Y"
-        )
+        """Run again from the snapshot up to the last step that left everything finite."""
+        first, kept = snapshot
+        for stop in range(self.optimizer.steps - before, first - 1, -1):
+            for vector, values in zip(self._vectors(), kept, strict=True):
+                vector[...] = values
+            self.optimizer.steps = before + first
+            self._training.run(*batches, first, stop, rates)
+            if self._is_finite():
+                return
+
+    def _is_finite(self) -> bool:
+        return all(np.isfinite(vector).all() for vector in self._vectors())
+
+    def _step_with_care(self, loss: float) -> None:
+        """Do the update that the kernels left, since it might overflow, or raise."""
+        optimizer, network = self.optimizer, self.network
+        try:
+            if not (math.isfinite(loss) and np.isfinite(network.gradient).all()):
+                raise FloatingPointError(
+                    f"step {optimizer.steps + 1} has the loss {loss} and a gradient that is not "
+                    "all finite; nothing was updated"
+                )
+            optimizer.step(network, optimizer.rate(optimizer.steps), calm=False)
+        except FloatingPointError as error:
+            raise DivergenceError(
+                f"{error}: lower the learning rate, set clip_norm, or scale X and Y"
+            ) from None
+
+    def _lay_out(self) -> None:
+        """Make the optimiser's state and the kernels' arena, once."""
+        network, optimizer = self.network, self.optimizer
+        optimizer.prepare(network)
+        if self._training is None:
+            custom = callable(network.loss)
+            layout = CustomLossTraining if custom else kernels.Training
+            self._training = layout(
+                network if custom else network._kernel,
+                network.parameters,
+                network.gradient,
+                optimizer.rule(),
+                *optimizer.state_vectors(),
+                optimizer._counter,
+                self.batch_size or FULL_BATCH,
+                self.l1,
+                self.l2,
+                self.clip_norm or 0.0,
+            )
 
     def _vectors(self) -> list[Array]:
         """Return what a step changes."""
@@ -349,16 +424,33 @@ class Trainer:
         n = len(data[0])
         return n if self.batch_size is None else min(self.batch_size, n)
 
+    def _checked_hooks(self, callbacks: Any) -> list[Callback]:
+        """Return the callbacks, each checked, before anything begins."""
+        if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+            raise TypeError(
+                f"callbacks is {callbacks!r}, wanted an iterable of callbacks: [callback]"
+            )
+        hooks = [as_callback(callback) for callback in callbacks]
+        for hook in hooks:
+            if hook.every is not None:
+                validation.positive_integer(hook.every, f"{type(hook).__name__}.every")
+        return hooks
+
+    def _check_step(self, X: Any, Y: Any, sample_weight: Any) -> None:
+        """Raise if a first batch will not do."""
+        net = self.network
+        if callable(net.loss):
+            validation.samples(X, net.layers[0].n_inputs, net.parameters.dtype)
+        else:
+            net._checked(X, Y, sample_weight)
+
     def _checked(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
         """Return (X, rows or None, labels or None, weights or None), clean."""
         net = self.network
         X = validation.batch(X, net.layers[0].n_inputs, net.parameters.dtype)
         if callable(net.loss):
             return CustomLossTraining.checked(X, Y, sample_weight)
-        y, labels = net._kernel.check_targets(Y, len(X), False)
-        if sample_weight is not None:
-            sample_weight = validation.weights(sample_weight, len(X), X.dtype)
-        return X, y, labels, sample_weight
+        return net._checked(X, Y, sample_weight)
 
     def _checked_validation(self, validation_data: Any) -> tuple[Any, ...]:
         """Return (X, Y) or (X, Y, weights) after a look at them, X converted."""

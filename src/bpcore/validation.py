@@ -24,8 +24,8 @@ def dtype_of(dtype):
         Not a floating-point type that the kernels know.
     """
     try:
-        given = np.dtype(dtype)
-    except TypeError:
+        given = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError):
         given = None
     if given not in (np.float32, np.float64):
         raise TypeError(f"dtype is {dtype!r}, wanted 'float32' or 'float64'")
@@ -56,8 +56,9 @@ def _real(array, name, dtype):
         clean = np.ascontiguousarray(given, dtype=dtype).reshape(given.shape)
     if not clean.flags.aligned:
         clean = clean.copy()
-    finite = np.isfinite(clean)
-    if not finite.all():
+    # min and max carry a NaN along, and make no array as np.isfinite does.
+    if clean.size and not (math.isfinite(clean.min()) and math.isfinite(clean.max())):
+        finite = np.isfinite(clean)
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(
             f"{name} holds {given[place]} at index {place if len(place) != 1 else place[0]}, "
@@ -133,10 +134,10 @@ def targets(Y, n, n_outputs, one, dtype, loss):
     except ValueError as error:
         raise ValueError(f"Y is not a rectangular array of numbers: {error}") from None
     wanted = (n_outputs,) if one else (n, n_outputs)
-    if loss == "cross_entropy" and given.shape == (() if one else (n,)) and wanted != (n,):
-        return None, _labels(Y, n, n_outputs)
-    if loss == "cross_entropy" and n_outputs == 1 and given.dtype.kind in "iu" and not one:
-        return None, _labels(Y, n, n_outputs)
+    if loss == "cross_entropy" and given.shape == (() if one else (n,)):
+        # With one output a column of probabilities may come as (n,) too.
+        if n_outputs > 1 or given.dtype.kind in "iu":
+            return None, _labels(Y, n, n_outputs)
     clean = _real(Y, "Y", dtype)
     if clean.shape != wanted:
         if not (n_outputs == 1 and clean.shape == (() if one else (n,))):
@@ -166,7 +167,8 @@ def _labels(Y, n, n_outputs):
             f"Y holds the class index {wrong}, wanted 0 to {n_outputs - 1}: the network has "
             f"{n_outputs} outputs"
         )
-    return np.ascontiguousarray(labels, dtype=np.int64).reshape(n)
+    # A copy: the kernels index by them unchecked, whatever happens to Y meanwhile.
+    return np.array(labels, dtype=np.int64).reshape(n)
 
 
 def _check_domain(rows, loss):
@@ -199,6 +201,10 @@ def weights(sample_weight, n, dtype):
         raise ValueError(f"sample_weight holds {clean.min()}, wanted 0 or more")
     if clean.max() == 0:
         raise ValueError("sample_weight is all zeros, wanted at least one positive weight")
+    with np.errstate(over="ignore"):
+        total = float(clean.sum(dtype=np.float64))
+    if not 1e-300 < total < 1e300:
+        raise ValueError(f"sample_weight sums to {total:g}, wanted a sum that can be divided by")
     return clean.reshape(n)
 
 

@@ -32,12 +32,12 @@ cdef inline floating sigmoid(floating z) noexcept nogil:
 
 cdef inline floating sigmoid_derivative(floating a) noexcept nogil:
     """σ' = a (1 - a)"""
-    return a * (1 - a)
+    return a * (<floating> 1 - a)
 
 
 cdef inline floating tanh_derivative(floating a) noexcept nogil:
     """tanh' = 1 - a²; the forward is elementary.tanh_"""
-    return (1 - a) * (1 + a)
+    return (<floating> 1 - a) * (<floating> 1 + a)
 
 
 cdef inline floating relu(floating z) noexcept nogil:
@@ -64,7 +64,7 @@ cdef inline floating elu(floating z) noexcept nogil:
 
 cdef inline floating elu_derivative(floating a) noexcept nogil:
     """1 for z > 0, else e^z = a + 1"""
-    return <floating> 1 if a > 0 else a + 1
+    return <floating> 1 if a > 0 else a + <floating> 1
 
 
 cdef inline floating selu(floating z) noexcept nogil:
@@ -100,7 +100,7 @@ cdef inline floating silu(floating z) noexcept nogil:
 cdef inline floating silu_derivative(floating z) noexcept nogil:
     """σ(z) (1 + z (1 - σ(z)))"""
     cdef floating s = logistic(z)
-    return s * (1 + z * (1 - s))
+    return s * (<floating> 1 + z * (<floating> 1 - s))
 
 
 cdef inline floating softplus(floating z) noexcept nogil:
@@ -114,11 +114,11 @@ cdef inline floating softplus_derivative(floating z) noexcept nogil:
 
 cdef inline floating softsign(floating z) noexcept nogil:
     """z / (1 + |z|)"""
-    return z / (1 + absolute(z))
+    return z / (<floating> 1 + absolute(z))
 
 cdef inline floating softsign_derivative(floating z) noexcept nogil:
     """1 / (1 + |z|)²"""
-    cdef floating r = 1 / (1 + absolute(z))
+    cdef floating r = <floating> 1 / (<floating> 1 + absolute(z))
     return r * r
 
 
@@ -141,7 +141,7 @@ cdef inline void softmax(const floating *z, floating *a, Py_ssize_t n_outputs) n
         a[m] = exp_(z[m] - top)
     for m in range(n_outputs):
         total += a[m]
-    share = 1 / total
+    share = <floating> 1 / total
     for m in range(n_outputs):
         a[m] *= share
 

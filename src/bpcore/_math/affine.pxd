@@ -113,8 +113,9 @@ cdef inline void product(
 
     Rows are shared out evenly over the tiles: 13 rows are 6 + 7, not 12 + 1.
     """
-    cdef Py_ssize_t width = lanes(c), j = 0, tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, t, r, after, left
-    cdef int count
+    cdef Py_ssize_t width = lanes(c), j = 0, tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, t, r, left
+    cdef Py_ssize_t share = rows if tiles == 1 else rows // tiles, longer = rows - share * tiles
+    cdef int count, height
     cdef const vec *bj
     cdef const vec *init_rj
     while j < columns:
@@ -122,21 +123,21 @@ cdef inline void product(
         left = columns - j
         count = <int> (left if left <= width else left - width)
         r = 0
-        for t in range(1, tiles + 1):
+        for t in range(tiles):
+            height = <int> (share + 1 if t < longer else share)
             init_rj = init
             if init != NULL:
                 init_rj = at(init, r * ld_init + j)
-            after = rows * t // tiles
             if left >= 2 * width:
-                tile_of(<int> (after - r), at(c, r * ldc + j), ldc, init_rj, ld_init,
+                tile_of(height, at(c, r * ldc + j), ldc, init_rj, ld_init,
                         at(a, r * a_row), a_row, a_step, bj, ldb, depth, 2, False, 0)
             elif left > width:
-                tile_of(<int> (after - r), at(c, r * ldc + j), ldc, init_rj, ld_init,
+                tile_of(height, at(c, r * ldc + j), ldc, init_rj, ld_init,
                         at(a, r * a_row), a_row, a_step, bj, ldb, depth, 2, True, count)
             else:
-                tile_of(<int> (after - r), at(c, r * ldc + j), ldc, init_rj, ld_init,
+                tile_of(height, at(c, r * ldc + j), ldc, init_rj, ld_init,
                         at(a, r * a_row), a_row, a_step, bj, ldb, depth, 1, True, count)
-            r = after
+            r += height
         j += 2 * width
 
 
@@ -222,8 +223,8 @@ cdef inline void product_of_dots(
 ) noexcept nogil:
     """z = a Wᵀ + b, rows shared out evenly in groups of up to 4."""
     cdef Py_ssize_t groups = (n + 3) // 4, g, r = 0, after
-    for g in range(groups):
-        after = n * (g + 1) // groups
+    for g in range(1, groups + 1):
+        after = n * g // groups
         if after - r == 4:
             dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 4, 3)
         elif after - r == 3:
@@ -233,6 +234,35 @@ cdef inline void product_of_dots(
         else:
             dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 1, 8)
         r = after
+
+
+cdef inline void outer_product(
+    vec *dW,          # OUT (n_outputs, n_inputs)
+    const vec *delta, # IN  (n_outputs,)
+    const vec *a_in,  # IN  (n_inputs,)
+    Py_ssize_t n_inputs, Py_ssize_t n_outputs,
+    bint accumulate,
+) noexcept nogil:
+    """δᵀ a_in of one sample, row by row in the order of memory."""
+    cdef Py_ssize_t m, n, width = lanes(dW), whole = n_inputs // width * width
+    cdef int left = <int> (n_inputs - whole)
+    cdef vec dm, row
+    cdef vec *dWm = dW
+    for m in range(n_outputs):
+        dm = broadcast(delta, m)
+        n = 0
+        while n < whole:
+            row = dm * load(a_in, n)
+            if accumulate:
+                row += load(dWm, n)
+            store(dWm, n, row)
+            n += width
+        if left:
+            row = dm * load_part(a_in, n, left)
+            if accumulate:
+                row += load_part(dWm, n, left)
+            store_part(dWm, n, row, left)
+        dWm = at(dWm, n_inputs)
 
 
 cdef inline void affine_forward(
@@ -283,7 +313,12 @@ cdef inline void affine_gradient(
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ_i δ_i; dW and db overlap nothing."""
     cdef Py_ssize_t i, m
-    if floating is float:
+    if n == 1:
+        if floating is float:
+            outer_product(<vf32 *> dW, <vf32 *> delta, <vf32 *> a_in, n_inputs, n_outputs, accumulate)
+        else:
+            outer_product(<vf64 *> dW, <vf64 *> delta, <vf64 *> a_in, n_inputs, n_outputs, accumulate)
+    elif floating is float:
         product(<vf32 *> dW, n_inputs, <vf32 *> (dW if accumulate else NULL), n_inputs,
                 <vf32 *> delta, 1, n_outputs, <vf32 *> a_in, n_inputs, 1, n_outputs, n_inputs, n)
     else:

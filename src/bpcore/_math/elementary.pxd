@@ -5,6 +5,9 @@ Elementary Functions (1980): x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 split in
 two so that n times its high part is exact. The polynomials interpolate at the
 Chebyshev nodes (relative error 8e-9 in float32, 1.3e-17 in float64 for exp;
 1e-11 and 2e-19 for log1p). Comparisons are written so that NaN stays NaN.
+
+Constants carry a cast: Cython writes a plain 1 as the double 1.0, and one double
+turns a whole float32 expression, and the loop around it, into double precision.
 """
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
@@ -103,7 +106,7 @@ cdef inline floating exp_(floating x) noexcept nogil:
     else:
         x = clamp[floating](x, -746, 710)
     shifted = round_quotient(x)
-    return times_power_of_two[floating](reduced_expm1(x, shifted) + 1, shifted)
+    return times_power_of_two[floating](reduced_expm1(x, shifted) + <floating> 1, shifted)
 
 
 cdef inline floating expm1_(floating x) noexcept nogil:
@@ -112,12 +115,12 @@ cdef inline floating expm1_(floating x) noexcept nogil:
     x = clamp[floating](x, -40, 40)
     shifted = round_quotient(x)
     scale = power_of_two(shifted)
-    return scale * reduced_expm1(x, shifted) + (scale - 1)
+    return scale * reduced_expm1(x, shifted) + (scale - <floating> 1)
 
 
 cdef inline floating log1p_unit(floating u) noexcept nogil:
     """log(1 + u) = 2 artanh(w), w = u / (2 + u), for 0 <= u <= 1."""
-    cdef floating w = u / (u + 2)
+    cdef floating w = u / (u + <floating> 2)
     cdef floating s = w * w, p
     if floating is float:
         p = <float> 2.0787618e-1
@@ -138,19 +141,19 @@ cdef inline floating log1p_unit(floating u) noexcept nogil:
         p = p * s + 0.285714285716001
         p = p * s + 0.39999999999999525
         p = p * s + 0.6666666666666666
-    return w * s * p + 2 * w
+    return w * s * p + (w + w)
 
 
 cdef inline floating tanh_(floating x) noexcept nogil:
     """tanh x = t / (t + 2), t = e^(2|x|) - 1, with the sign of x."""
-    cdef floating t = expm1_[floating](2 * absolute(x))
-    return with_sign_of[floating](x, t / (t + 2))
+    cdef floating t = expm1_[floating](absolute(x) + absolute(x))
+    return with_sign_of[floating](x, t / (t + <floating> 2))
 
 
 cdef inline floating logistic(floating x) noexcept nogil:
     """1 / (1 + e^-x) for x >= 0, e^x / (1 + e^x) for x < 0: no overflow, no cancellation."""
     cdef floating e = exp_[floating](-absolute(x))
-    return (1 if x >= 0 else e) / (1 + e)
+    return (<floating> 1 if x >= 0 else e) / (<floating> 1 + e)
 
 
 cdef inline floating log1p_exp(floating x) noexcept nogil:

@@ -15,7 +15,7 @@ from libc.float cimport DBL_MIN, FLT_MIN
 from libc.math cimport log
 from libc.stdint cimport int64_t
 
-from bpcore._math.elementary cimport absolute, clamp, log1p_exp
+from bpcore._math.elementary cimport absolute, clamp, exp_, log1p_unit
 
 cdef enum:
     SQUARED_ERROR = 0
@@ -41,7 +41,7 @@ cdef inline double clipped_log(floating a) noexcept nogil:
 
 cdef inline floating clipped_log_derivative(floating a) noexcept nogil:
     """1/a for a >= tiny, else 0"""
-    return <floating> 0 if a < tiny(a) else 1 / a
+    return <floating> 0 if a < tiny(a) else <floating> 1 / a
 
 
 cdef inline double squared_error(
@@ -53,7 +53,7 @@ cdef inline double squared_error(
     for k in range(n_outputs):
         e = a[k] - y[k]
         C += e * e
-        da[k] = 2 * e * s
+        da[k] = (e + e) * s
     return C
 
 
@@ -79,7 +79,7 @@ cdef inline double huber(
     for k in range(n_outputs):
         e = a[k] - y[k]
         c = clamp[floating](e, -1, 1)
-        C += c * (e - c / 2)
+        C += c * (e - <floating> 0.5 * c)
         da[k] = c * s
     return C
 
@@ -94,7 +94,7 @@ cdef inline double poisson(
         C += a[k] - y[k]
         if y[k] > 0:
             C += y[k] * (log(<double> y[k]) - clipped_log(a[k]))
-        da[k] = (1 - y[k] * clipped_log_derivative(a[k])) * s
+        da[k] = (<floating> 1 - y[k] * clipped_log_derivative(a[k])) * s
     return C
 
 
@@ -105,8 +105,8 @@ cdef inline double binary_cross_entropy(
     cdef Py_ssize_t k
     cdef double C = 0
     for k in range(n_outputs):
-        C -= y[k] * clipped_log(a[k]) + (1 - y[k]) * clipped_log(1 - a[k])
-        da[k] = ((1 - y[k]) * clipped_log_derivative(1 - a[k])
+        C -= y[k] * clipped_log(a[k]) + (<floating> 1 - y[k]) * clipped_log(<floating> 1 - a[k])
+        da[k] = ((<floating> 1 - y[k]) * clipped_log_derivative(<floating> 1 - a[k])
                  - y[k] * clipped_log_derivative(a[k])) * s
     return C
 
@@ -114,11 +114,14 @@ cdef inline double sigmoid_binary_cross_entropy(
     const floating *z, const floating *a, const floating *y, floating *delta,
     Py_ssize_t n_outputs, floating s,
 ) noexcept nogil:
-    """C = Σ_k log(1 + e^z) - y z; δ = (a - y) s"""
+    """C = Σ_k log(1 + e^z) - y z; δ = (a - y) s
+
+    written as max(z, 0) - y z + log(1 + e^-|z|), where nothing cancels.
+    """
     cdef Py_ssize_t k
     cdef double C = 0
     for k in range(n_outputs):
-        C += log1p_exp(z[k]) - y[k] * z[k]
+        C += (z[k] if z[k] > 0 else 0) - y[k] * z[k] + log1p_unit(exp_(-absolute(z[k])))
         delta[k] = (a[k] - y[k]) * s
     return C
 

@@ -6,8 +6,10 @@ so its gradient is added before the norm is clipped.
 """
 from cython cimport floating
 from libc.math cimport pow, sqrt, sqrtf
+from libc.stdint cimport int32_t, int64_t
 
 from bpcore._math.elementary cimport absolute
+from bpcore._math.vector cimport bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits
 
 cdef enum:
     SGD = 0
@@ -180,14 +182,59 @@ cdef inline double penalize(
     return l1 * absolutes + 0.5 * l2 * squares
 
 
-cdef inline void clip_by_norm(floating *g, Py_ssize_t count, double limit) noexcept nogil:
-    """g ← g min(1, limit / ‖g‖), ‖g‖ over the whole gradient (Pascanu et al. 2013)"""
+cdef inline floating largest_absolute(const floating *restrict g, Py_ssize_t count) noexcept nogil:
+    """max |g|, NaN if there is one: without their signs numbers order as their bits do (IEEE 754)"""
     cdef Py_ssize_t k
-    cdef double squares = 0
-    cdef floating scale
-    for k in range(count):
-        squares += <double> g[k] * g[k]
-    if squares > limit * limit:
-        scale = <floating> (limit / sqrt(squares))
+    cdef int32_t bits, largest = 0
+    cdef int64_t bits_long, largest_long = 0
+    if floating is float:
         for k in range(count):
-            g[k] *= scale
+            bits = bits_of_f32(g[k]) & 0x7fffffff
+            largest = bits if bits > largest else largest
+        return f32_of_bits(largest)
+    else:
+        for k in range(count):
+            bits_long = bits_of_f64(absolute(g[k]))
+            largest_long = bits_long if bits_long > largest_long else largest_long
+        return f64_of_bits(largest_long)
+
+
+cdef inline void clip_by_norm(floating *g, Py_ssize_t count, double limit) noexcept nogil:
+    """g ← g min(1, limit / ‖g‖), ‖g‖ over the whole gradient (Pascanu et al. 2013)
+
+    The squares are of g over its largest element, which can neither overflow
+    nor vanish.
+    """
+    cdef Py_ssize_t k
+    cdef double squares = 0, norm, largest = largest_absolute(<const floating *> g, count)
+    cdef floating scale
+    if largest > 0:
+        for k in range(count):
+            squares += (g[k] / largest) * (g[k] / largest)
+        norm = largest * sqrt(squares)
+        if norm > limit:
+            scale = <floating> (limit / norm)
+            for k in range(count):
+                g[k] *= scale
+
+
+cdef inline bint is_calm(
+    const rule_t *rule, const floating *g, Py_ssize_t count, double learning_rate
+) noexcept nogil:
+    """Whether a step along g cannot make a finite parameter or state overflow.
+
+    No state grows by more than max(g², η |g|), no parameter by more than about
+    η |g| / ((1 - μ) ε). Where that is below half the spacing of the largest
+    numbers (2^103 of 2^128, in float64 2^970 of 2^1024), adding it to any finite
+    number gives a finite number. False for NaN and Inf.
+    """
+    cdef double largest = largest_absolute(g, count)
+    cdef double limit = 1e30 if floating is float else 1e290
+    cdef double growth = 1 / (1 - rule.momentum)
+    if rule.epsilon > 0:
+        growth = growth / rule.epsilon if rule.epsilon < 1 else growth
+    if rule.kind == RPROP:
+        return largest * largest < limit and rule.max_step < limit
+    if learning_rate * rule.weight_decay > 1:
+        return False
+    return largest * largest < limit and 10 * learning_rate * largest * growth < limit

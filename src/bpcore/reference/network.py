@@ -30,7 +30,8 @@ class Network:
     layers : sequence of Dense or bpcore.Dense
         A `Dense` of this package becomes the network's own; another's values are copied.
     loss : str or callable
-        A name in `bpcore.reference.losses.LOSSES`, or f(a, y) -> (C, ∂C/∂a).
+        A name in `bpcore.reference.losses.LOSSES`, or f(a, y) -> (C, ∂C/∂a), which gets a as
+        forward returns it, and y as it is given.
     dtype : data-type, optional
         float32 or float64; by default the layers'.
     rng : int or numpy.random.Generator, optional
@@ -82,8 +83,8 @@ class Network:
         last = self.layers[-1]
         if last.a is None:
             raise RuntimeError("backward needs what a forward keeps; call forward(X) first")
-        n, one_sample = len(rows(last.a)), last.a.ndim == 1
-        y = self._targets(Y, n, one_sample)
+        n = len(rows(last.a))
+        y = self._targets(Y, n, last.a.ndim == 1)
         share = sample_shares(n, self._weight(sample_weight, n))
         C = self._backward(y, share)
         if self._fused:  # which went by ∂C/∂a, and straight to ∂C/∂z
@@ -99,8 +100,7 @@ class Network:
     def _backward(self, y, share):
         """Return C. The last layer's ∂C/∂a is the loss's, the others look theirs up."""
         last = self.layers[-1]
-        C, d = self._cost(rows(last.z), rows(last.a), y, share)
-        d = d.reshape(last.a.shape)
+        C, d = self._cost(last.z, last.a, y, share)
         if self._fused:
             last.accumulate(None, d)
         else:
@@ -117,9 +117,10 @@ class Network:
         if callable(self.loss):
             C, da = self.loss(a, y)
             return float(C), checks.checked_da(da, a)
-        C_i, d = self._fused(z, a, y) if self._fused else LOSSES[self.loss](a, y)
+        loss = LOSSES[self.loss]
+        C_i, d = self._fused(rows(z), rows(a), y) if self._fused else loss(rows(a), y)
         d *= share
-        return float((share * C_i).sum()), d
+        return float((share * C_i).sum()), d.reshape(a.shape)
 
     def predict(self, X, out=None):
         """Return a of the last layer, in `out` if that is given; keep nothing."""
@@ -142,7 +143,7 @@ class Network:
         for layer in self.layers:
             z = layer.affine(a)
             a = layer.activate(z)
-        return self._cost(z, a, y, sample_shares(len(X), weight))[0]
+        return self._cost(z, a, y, sample_shares(len(rows(X)), weight))[0]
 
     def loss_and_gradient(self, theta, X, Y, sample_weight=None):
         """Set the parameters to `theta`; return C and a copy of the gradient in theta's dtype."""
@@ -152,7 +153,7 @@ class Network:
         X, y, weight = self._data(X, Y, sample_weight)
         self.parameters[...] = theta
         self.forward(X)
-        C = self._backward(y, sample_shares(len(X), weight))
+        C = self._backward(y, sample_shares(len(rows(X)), weight))
         return C, self.gradient.astype(theta.dtype)
 
     def fit(
@@ -184,8 +185,8 @@ class Network:
         ArithmeticError
             If training diverges; the weights are then those before that epoch.
         """
-        X, y, weight = self._data(X, Y, sample_weight)
-        validation = None if validation_data is None else self._data(*validation_data)
+        X, y, weight = self._rows_of_data(X, Y, sample_weight)
+        validation = None if validation_data is None else self._rows_of_data(*validation_data)
         optimizer = from_configuration(optimizer)
         epochs, n = checks.checked_count("epochs", epochs), len(X)
         batch_size = n if batch_size is None else checks.checked_count("batch_size", batch_size)
@@ -244,20 +245,32 @@ class Network:
             if norm > clip_norm:
                 self.gradient *= clip_norm / norm
 
+    def _rows_of_data(self, X, Y, sample_weight=None):
+        """Return `_data`, with one sample as a row."""
+        if np.ndim(X) == 1:
+            X, Y = np.asarray(X)[np.newaxis], np.asarray(Y)[np.newaxis]
+        return self._data(X, Y, sample_weight)
+
     def _data(self, X, Y, sample_weight=None):
-        """Return X, Y and the weights checked, a row a sample, in the network's dtype."""
+        """Return X, Y and the weights checked and in the network's dtype."""
         X = checks.checked_X(X, self.n_inputs, self.dtype)
-        one_sample, X = X.ndim == 1, rows(X)
-        if len(X) == 0:
+        n = len(rows(X))
+        if n == 0:
             raise ValueError("X has 0 rows, wanted at least 1")
-        y, weight = self._targets(Y, len(X), one_sample), self._weight(sample_weight, len(X))
+        y, weight = self._targets(Y, n, X.ndim == 1), self._weight(sample_weight, n)
         checks.check_values(X, y, self.loss)
         if weight is not None and not weight.sum() > 0:
             raise ValueError("sample_weight sums to 0, wanted a sample that counts")
         return X, y, weight
 
     def _targets(self, Y, n, one_sample):
-        Y = np.asarray(Y)[np.newaxis] if one_sample else Y
+        """Return Y as rows for a loss with a name, as it is for a callable."""
+        Y = np.asarray(Y)
+        if callable(self.loss):
+            if not one_sample and Y.shape[:1] != (n,):
+                raise ValueError(f"Y has shape {Y.shape}, wanted {n} rows: one a sample")
+            return Y
+        Y = Y[np.newaxis] if one_sample else Y
         return checks.checked_Y(Y, n, self.n_outputs, self.loss, self.dtype)
 
     def _weight(self, sample_weight, n):

@@ -1,0 +1,262 @@
+"""The three products of a layer at every size around the vectors and tiles, and at their edges.
+
+Sizes are those one below, at and above every vector length and tile of every level, in all pairs
+of (n, n_inputs), (n, n_outputs) and (n_inputs, n_outputs).
+"""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import RTOL
+from numpy.testing import assert_array_equal
+
+import bpcore as bp
+
+SIZES = (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 130)
+# n, n_inputs, n_outputs: in each of these Latin squares any two of the three take every pair.
+SHAPES = tuple(
+    (SIZES[i], SIZES[j], SIZES[(i + j + shift) % len(SIZES)])
+    for shift in (0, 5, 11, 16)
+    for i in range(len(SIZES))
+    for j in range(len(SIZES))
+)
+SENTINEL = 12345.0  # a number that float32 holds, and that no product here comes to
+GUARD = 70  # elements on each side: more than a tile is wide
+
+
+def assert_sum_close(actual, wanted, magnitude, dtype, what):
+    """|actual - wanted| is within rounding of sums whose terms' magnitudes add up to `magnitude`.
+
+    Sums in another order err by half a rounding for each doubling of their length: the 2.
+    """
+    error = np.abs(actual.astype(np.float64) - wanted) / magnitude
+    assert actual.shape == wanted.shape, what
+    assert error.max() < 2 * RTOL["product"][dtype], what
+
+
+def guarded(*shapes, dtype, fill, rng=None):
+    """Return a vector full of `fill`, and views in it of these shapes, `GUARD` apart."""
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    vector = np.full(sum(sizes) + GUARD * (len(sizes) + 1), fill, dtype)
+    views, start = [], GUARD
+    for shape, size in zip(shapes, sizes, strict=True):
+        views.append(vector[start : start + size].reshape(shape))
+        if rng is not None:
+            views[-1][...] = rng.standard_normal(shape)
+        start += size + GUARD
+    return vector, views
+
+
+def outside(vector, views):
+    """Return what `vector` holds outside of the views."""
+    mask = np.ones(vector.size, bool)
+    for view in views:
+        start = (view.ctypes.data - vector.ctypes.data) // vector.itemsize
+        mask[start : start + view.size] = False
+    return vector[mask]
+
+
+def test_shapes_cover_every_pair():
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        pairs = {(shape[first], shape[second]) for shape in SHAPES}
+        assert len(pairs) == len(SIZES) ** 2
+
+
+def test_products(kernels, dtype, rng):
+    """z = a_in Wᵀ + b, ∂C/∂a_in = δ W, ∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ, against float64.
+
+    W, b, dW and db lie between NaN: a read or a write past their ends shows.
+    """
+    largest = max(SIZES)
+    numbers = rng.standard_normal((5, largest, largest)).astype(dtype)
+    doubles = numbers.astype(np.float64)
+    for n, n_inputs, n_outputs in SHAPES:
+        what = f"n={n}, n_inputs={n_inputs}, n_outputs={n_outputs}"
+        x, delta = numbers[0, :n, :n_inputs].copy(), numbers[1, :n, :n_outputs].copy()
+        vector, arrays = guarded(
+            (n_outputs, n_inputs), (n_outputs,), (n_outputs, n_inputs), (n_outputs,),
+            dtype=dtype, fill=np.nan,
+        )  # fmt: skip
+        W, b, dW, db = arrays
+        W[...], b[...] = numbers[2, :n_outputs, :n_inputs], numbers[3, 0, :n_outputs]
+        layer = kernels.Layer(kernels.ACTIVATIONS["identity"], W, b, dW, db)
+        z = layer.forward(x)
+        dx = layer.backward(delta)
+
+        x64, delta64 = doubles[0, :n, :n_inputs], doubles[1, :n, :n_outputs]
+        W64, b64 = doubles[2, :n_outputs, :n_inputs], doubles[3, 0, :n_outputs]
+        magnitude = np.abs(x64) @ np.abs(W64).T + np.abs(b64)
+        assert_sum_close(z, x64 @ W64.T + b64, magnitude, dtype, f"z, {what}")
+        assert_sum_close(dx, delta64 @ W64, np.abs(delta64) @ np.abs(W64), dtype, f"dx, {what}")
+        magnitude = np.abs(delta64).T @ np.abs(x64)
+        assert_sum_close(dW, delta64.T @ x64, magnitude, dtype, f"dW, {what}")
+        magnitude = np.abs(delta64).sum(axis=0)
+        assert_sum_close(db, delta64.sum(axis=0), magnitude, dtype, f"db, {what}")
+        assert np.isnan(outside(vector, arrays)).all(), what
+        assert_array_equal(W, numbers[2, :n_outputs, :n_inputs])
+
+
+# Every width of an edge of every level, few and many samples.
+EDGES = tuple(
+    (n, n_inputs, n_outputs)
+    for n in (1, 4, 5, 13, 17, 40)
+    for n_inputs, n_outputs in zip((*range(1, 34), 65, 67), (*range(33, 0, -1), 3, 64), strict=True)
+)
+
+
+def test_predict_stays_inside(level, dtype, rng):
+    """Inputs and outputs of predict lie where the caller has them: between NaN and sentinels."""
+    for n, n_inputs, n_outputs in EDGES:
+        net = bp.Network([bp.Dense(n_inputs, n_outputs, "identity", dtype=dtype, rng=rng)])
+        _, [X] = guarded((n, n_inputs), dtype=dtype, fill=np.nan, rng=rng)
+        vector, [out] = guarded((n, n_outputs), dtype=dtype, fill=SENTINEL)
+        assert net.predict(X, out=out) is out
+        what = f"n={n}, n_inputs={n_inputs}, n_outputs={n_outputs}"
+        assert (outside(vector, [out]) == SENTINEL).all(), what
+        x64, W64 = X.astype(np.float64), net.layers[0].W.astype(np.float64)
+        assert_sum_close(out, x64 @ W64.T, np.abs(x64) @ np.abs(W64).T, dtype, what)
+
+
+@pytest.mark.parametrize("batch_size", [1, 6, 1000])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_training_stays_inside(kernels, dtype, momentum, batch_size, rng):
+    """A step reads X and Y in place, and writes the parameters, the gradient and nothing else.
+
+    A batch longer than the block that the scratch memory holds is added up block by block.
+    """
+    share = 1 / 128
+    for n, n_inputs, n_outputs in EDGES[:: 5 if batch_size == 1 else 3]:
+        what = f"n={n}, n_inputs={n_inputs}, n_outputs={n_outputs}"
+        shapes = (n_outputs, n_inputs), (n_outputs,)
+        count = n_outputs * (n_inputs + 1)
+        # The vectors of a network: W and b side by side, the guards at their ends.
+        vectors, flat = zip(
+            *[guarded((count,), dtype=dtype, fill=np.nan) for _ in range(3)], strict=True
+        )
+        (theta,), (gradient,), (velocity,) = flat
+        theta[...], velocity[...] = rng.standard_normal(count), 0
+        cut = n_outputs * n_inputs
+        parts = [theta[:cut], theta[cut:], gradient[:cut], gradient[cut:]]
+        parts = [part.reshape(shape) for part, shape in zip(parts, shapes * 2, strict=True)]
+        layer = kernels.Layer(kernels.ACTIVATIONS["identity"], *parts)
+        net = kernels.Network([layer], "squared_error")
+        rule = {"kind": "SGD", "momentum": momentum}
+        training = kernels.Training(
+            net, theta, gradient, rule, velocity if momentum else None, None, batch_size, 0, 0, 0
+        )
+        _, [X, Y] = guarded((n, n_inputs), (n, n_outputs), dtype=dtype, fill=np.nan, rng=rng)
+
+        x64, W64, b64 = (array.astype(np.float64) for array in (X, *parts[:2]))
+        da = 2 * (x64 @ W64.T + b64 - Y) / n
+        wanted = np.concatenate([(W64 - share * da.T @ x64).ravel(), b64 - share * da.sum(axis=0)])
+        sizes = 2 * (np.abs(x64) @ np.abs(W64).T + np.abs(b64) + np.abs(Y)) / n
+        magnitude = np.abs(theta) + share * np.concatenate(
+            [(sizes.T @ np.abs(x64)).ravel(), sizes.sum(axis=0)]
+        )
+        if batch_size < n:
+            _, finite = training.step(X, Y, None, share, 1)
+            assert finite
+        else:
+            reached = training.run(X, Y, None, None, None, n, 0, 1, np.array([share]), 0)
+            assert reached == 1
+        assert_sum_close(theta, wanted, magnitude, dtype, what)
+        for vector, view in zip(vectors, flat, strict=True):
+            assert np.isnan(outside(vector, view)).all(), what
+
+
+@pytest.mark.parametrize("shapes", [(5, 3, 2), (33, 17, 70), (64, 130, 31)])
+def test_a_row_does_not_depend_on_its_batch(level, dtype, shapes, rng):
+    """The same bits wherever the product takes the same path: many samples, or up to four."""
+    net = bp.mlp(shapes, "tanh", "softmax", dtype=dtype, rng=rng)
+    X = rng.standard_normal((200, shapes[0])).astype(dtype)
+    a = net.predict(X)
+    for first, last in ((0, 64), (0, 97), (1, 200), (3, 70), (95, 199), (100, 197)):
+        assert_array_equal(net.predict(X[first:last]), a[first:last])
+    few = np.concatenate([net.predict(X[k : k + 1]) for k in range(12)])
+    for n in (2, 3, 4):
+        for first in range(12 - n + 1):
+            assert_array_equal(net.predict(X[first : first + n]), few[first : first + n])
+    assert_array_equal(few[7], net.predict(X[7]))
+    # The two paths add up in different orders.
+    assert np.abs(few - a[:12]).max() < RTOL["pass"][dtype]
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 16, 17, 200])
+def test_every_call_gives_the_same_outputs(level, dtype, n, rng):
+    """forward, predict and the layers one by one."""
+    net = bp.mlp((33, 17, 70, 3), "tanh", dtype=dtype, rng=rng)
+    X = rng.standard_normal((n, 33)).astype(dtype)
+    a = net.forward(X)
+    assert_array_equal(net.predict(X), a)
+    by_layer = X
+    for layer in net.layers:
+        by_layer = layer.forward(by_layer)
+    assert_array_equal(by_layer, a)
+
+
+# Arrays that end where a page does, with a page behind them that must not be touched.
+LAST_BYTES = """
+import ctypes, mmap, sys
+import numpy as np
+import bpcore as bp
+
+PAGE = mmap.PAGESIZE
+libc = ctypes.CDLL(None, use_errno=True)
+
+def at_the_end(shape, dtype):
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    pages = -(-size // PAGE)
+    memory = mmap.mmap(-1, (pages + 1) * PAGE)
+    first = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    assert libc.mprotect(ctypes.c_void_p(first + pages * PAGE), ctypes.c_size_t(PAGE), 0) == 0
+    array = np.frombuffer(memory, np.uint8)[pages * PAGE - size : pages * PAGE]
+    return array.view(dtype).reshape(shape)
+
+def run(dtype, n, n_inputs, n_outputs, kernels):
+    print(dtype, n, n_inputs, n_outputs, flush=True)
+    X, Y = at_the_end((n, n_inputs), dtype), at_the_end((n, n_outputs), dtype)
+    out = at_the_end((n, n_outputs), dtype)
+    W, dW = (at_the_end((n_outputs, n_inputs), dtype) for _ in range(2))
+    b, db = (at_the_end((n_outputs,), dtype) for _ in range(2))
+    layer = kernels.Layer(kernels.ACTIVATIONS["tanh"], W, b, dW, db)
+    net = kernels.Network([layer], "squared_error")
+    net.predict(X, out)
+    net.forward(X)
+    net.backward(Y)
+    count = W.size + b.size
+    theta, gradient = at_the_end((count,), dtype), at_the_end((count,), dtype)
+    cut = W.size
+    views = [theta[:cut].reshape(W.shape), theta[cut:], gradient[:cut].reshape(W.shape),
+             gradient[cut:]]
+    net = kernels.Network([kernels.Layer(layer.activation, *views)], "squared_error")
+    for kind, batch_size in (("SGD", n), ("Adam", n), ("Adam", 2)):
+        m, v = at_the_end((count,), dtype), at_the_end((count,), dtype)
+        rule = {"kind": kind, "beta_1": 0.9, "beta_2": 0.9, "epsilon": 1.0}
+        training = kernels.Training(net, theta, gradient, rule, m, v, batch_size, 0.1, 0.1, 1.0)
+        training.step(X, Y, None, 0.1, 1)
+        order = at_the_end((n,), np.int64)
+        order[...] = np.arange(n)[::-1]
+        training.run(X, Y, None, None, order, n, 0, 1, np.array([0.1]), 1)
+
+for n in (1, 5, 17):
+    for n_inputs, n_outputs in zip((*range(1, 34, 2), 65), (*range(33, 0, -2), 64)):
+        for dtype in ("float32", "float64"):
+            run(dtype, n, n_inputs, n_outputs, bp.cpu.kernels)
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
+def test_nothing_is_read_past_an_array(level):
+    """The last element of every array is the last byte of a page; the next page is closed."""
+    environment = {**os.environ, "BPCORE_CPU": level}
+    ran = subprocess.run(
+        [sys.executable, "-c", LAST_BYTES], env=environment, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    last = ran.stdout.strip().rpartition("\n")[2]
+    assert ran.returncode == 0, f"ended with {ran.returncode} at {last}: {ran.stderr}"
+    assert last == "done"
