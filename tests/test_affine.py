@@ -4,6 +4,7 @@ Sizes are those one below, at and above every vector length and tile of every le
 of (n, n_inputs), (n, n_outputs) and (n_inputs, n_outputs).
 """
 
+import inspect
 import os
 import subprocess
 import sys
@@ -120,49 +121,55 @@ def test_predict_stays_inside(level, dtype, rng):
         assert_sum_close(out, x64 @ W64.T, np.abs(x64) @ np.abs(W64).T, dtype, what)
 
 
-@pytest.mark.parametrize("batch_size", [1, 6, 1000])
+def rebind(net, parameters, gradient):
+    """Let these be the vectors of a network of one layer."""
+    [layer] = net.layers
+    cut, shape = layer.W.size, layer.W.shape
+    views = [parameters[:cut].reshape(shape), parameters[cut:]]
+    views += [gradient[:cut].reshape(shape), gradient[cut:]]
+    net._parameters, net._gradient = parameters, gradient
+    layer._kernel.bind(*views)
+    assert layer.W.ctypes.data == parameters.ctypes.data
+
+
+@pytest.mark.parametrize("batch_size", [1, 6, None])
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
-def test_training_stays_inside(kernels, dtype, momentum, batch_size, rng):
+def test_training_stays_inside(level, dtype, momentum, batch_size, rng):
     """A step reads X and Y in place, and writes the parameters, the gradient and nothing else.
 
     A batch longer than the block that the scratch memory holds is added up block by block.
     """
-    share = 1 / 128
+    eta = 1 / 128
     for n, n_inputs, n_outputs in EDGES[:: 5 if batch_size == 1 else 3]:
         what = f"n={n}, n_inputs={n_inputs}, n_outputs={n_outputs}"
-        shapes = (n_outputs, n_inputs), (n_outputs,)
-        count = n_outputs * (n_inputs + 1)
-        # The vectors of a network: W and b side by side, the guards at their ends.
+        net = bp.Network([bp.Dense(n_inputs, n_outputs, "identity", dtype=dtype)])
+        count = net.parameters.size
         vectors, flat = zip(
             *[guarded((count,), dtype=dtype, fill=np.nan) for _ in range(3)], strict=True
         )
         (theta,), (gradient,), (velocity,) = flat
-        theta[...], velocity[...] = rng.standard_normal(count), 0
-        cut = n_outputs * n_inputs
-        parts = [theta[:cut], theta[cut:], gradient[:cut], gradient[cut:]]
-        parts = [part.reshape(shape) for part, shape in zip(parts, shapes * 2, strict=True)]
-        layer = kernels.Layer(kernels.ACTIVATIONS["identity"], *parts)
-        net = kernels.Network([layer], "squared_error")
-        rule = {"kind": "SGD", "momentum": momentum}
-        training = kernels.Training(
-            net, theta, gradient, rule, velocity if momentum else None, None, batch_size, 0, 0, 0
-        )
+        theta[...], gradient[...], velocity[...] = rng.standard_normal(count), 0, 0
+        rebind(net, theta, gradient)
+        optimizer = bp.SGD(eta, momentum)
+        if momentum:
+            optimizer.state = {"velocity": velocity}
         _, [X, Y] = guarded((n, n_inputs), (n, n_outputs), dtype=dtype, fill=np.nan, rng=rng)
 
-        x64, W64, b64 = (array.astype(np.float64) for array in (X, *parts[:2]))
-        da = 2 * (x64 @ W64.T + b64 - Y) / n
-        wanted = np.concatenate([(W64 - share * da.T @ x64).ravel(), b64 - share * da.sum(axis=0)])
-        sizes = 2 * (np.abs(x64) @ np.abs(W64).T + np.abs(b64) + np.abs(Y)) / n
-        magnitude = np.abs(theta) + share * np.concatenate(
-            [(sizes.T @ np.abs(x64)).ravel(), sizes.sum(axis=0)]
+        W, b = (array.astype(np.float64) for array in (net.layers[0].W, net.layers[0].b))
+        x = X.astype(np.float64)
+        da = 2 * (x @ W.T + b - Y) / n
+        wanted = np.concatenate([(W - eta * da.T @ x).ravel(), b - eta * da.sum(axis=0)])
+        sizes = 2 * (np.abs(x) @ np.abs(W).T + np.abs(b) + np.abs(Y)) / n
+        magnitude = np.abs(theta) + eta * np.concatenate(
+            [(sizes.T @ np.abs(x)).ravel(), sizes.sum(axis=0)]
         )
-        if batch_size < n:
-            _, finite = training.step(X, Y, None, share, 1)
-            assert finite
+        trainer = bp.Trainer(net, optimizer, batch_size, shuffle=False)
+        if batch_size is None:
+            trainer.run(X, Y)
         else:
-            reached = training.run(X, Y, None, None, None, n, 0, 1, np.array([share]), 0)
-            assert reached == 1
+            trainer.step(X, Y)
         assert_sum_close(theta, wanted, magnitude, dtype, what)
+        assert net.parameters is theta
         for vector, view in zip(vectors, flat, strict=True):
             assert np.isnan(outside(vector, view)).all(), what
 
@@ -215,36 +222,30 @@ def at_the_end(shape, dtype):
     array = np.frombuffer(memory, np.uint8)[pages * PAGE - size : pages * PAGE]
     return array.view(dtype).reshape(shape)
 
-def run(dtype, n, n_inputs, n_outputs, kernels):
+def run(dtype, n, n_inputs, n_outputs):
     print(dtype, n, n_inputs, n_outputs, flush=True)
     X, Y = at_the_end((n, n_inputs), dtype), at_the_end((n, n_outputs), dtype)
-    out = at_the_end((n, n_outputs), dtype)
-    W, dW = (at_the_end((n_outputs, n_inputs), dtype) for _ in range(2))
-    b, db = (at_the_end((n_outputs,), dtype) for _ in range(2))
-    layer = kernels.Layer(kernels.ACTIVATIONS["tanh"], W, b, dW, db)
-    net = kernels.Network([layer], "squared_error")
-    net.predict(X, out)
-    net.forward(X)
-    net.backward(Y)
-    count = W.size + b.size
-    theta, gradient = at_the_end((count,), dtype), at_the_end((count,), dtype)
-    cut = W.size
-    views = [theta[:cut].reshape(W.shape), theta[cut:], gradient[:cut].reshape(W.shape),
-             gradient[cut:]]
-    net = kernels.Network([kernels.Layer(layer.activation, *views)], "squared_error")
-    for kind, batch_size in (("SGD", n), ("Adam", n), ("Adam", 2)):
-        m, v = at_the_end((count,), dtype), at_the_end((count,), dtype)
-        rule = {"kind": kind, "beta_1": 0.9, "beta_2": 0.9, "epsilon": 1.0}
-        training = kernels.Training(net, theta, gradient, rule, m, v, batch_size, 0.1, 0.1, 1.0)
-        training.step(X, Y, None, 0.1, 1)
-        order = at_the_end((n,), np.int64)
-        order[...] = np.arange(n)[::-1]
-        training.run(X, Y, None, None, order, n, 0, 1, np.array([0.1]), 1)
+    layer = bp.Dense(n_inputs, n_outputs, "tanh", dtype=dtype)
+    kinds = (n_outputs, n_inputs), (n_outputs,)
+    layer._kernel.bind(*(at_the_end(shape, dtype) for shape in kinds * 2))
+    layer.forward(X)
+    layer.backward(Y)
+    for optimizer, batch_size in ((bp.SGD(), n), (bp.Adam(), n), (bp.Adam(), 2), (bp.Adam(), 1)):
+        net = bp.Network([bp.Dense(n_inputs, n_outputs, "tanh", dtype=dtype)])
+        vectors = [at_the_end(net.parameters.shape, dtype) for _ in range(4)]
+        rebind(net, *vectors[:2])
+        net.predict(X, at_the_end((n, n_outputs), dtype))
+        net.forward(X)
+        net.backward(Y)
+        optimizer.state = dict(zip(optimizer.state_names, vectors[2:]))
+        trainer = bp.Trainer(net, optimizer, batch_size, l1=0.1, l2=0.1, clip_norm=1.0)
+        trainer.step(X, Y)
+        trainer.run(X, Y)
 
 for n in (1, 5, 17):
     for n_inputs, n_outputs in zip((*range(1, 34, 2), 65), (*range(33, 0, -2), 64)):
         for dtype in ("float32", "float64"):
-            run(dtype, n, n_inputs, n_outputs, bp.cpu.kernels)
+            run(dtype, n, n_inputs, n_outputs)
 print("done")
 """
 
@@ -254,9 +255,13 @@ def test_nothing_is_read_past_an_array(level):
     """The last element of every array is the last byte of a page; the next page is closed."""
     environment = {**os.environ, "BPCORE_CPU": level}
     ran = subprocess.run(
-        [sys.executable, "-c", LAST_BYTES], env=environment, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", inspect.getsource(rebind) + LAST_BYTES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     last = ran.stdout.strip().rpartition("\n")[2]
     assert ran.returncode == 0, f"ended with {ran.returncode} at {last}: {ran.stderr}"
     assert last == "done"

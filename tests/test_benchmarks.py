@@ -23,9 +23,8 @@ PREFIXES = ("time_", "timeraw_", "track_", "peakmem_")
 
 
 def load_suite():
-    """Return the suite's modules by name, leaving path and environment as they were."""
+    """Return the suite's modules by name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "environ", os.environ.copy())
         patch.syspath_prepend(str(BENCHMARKS))
         names = [found.name for found in pkgutil.iter_modules([str(BENCHMARKS / "suite")])]
         return {name: importlib.import_module(f"suite.{name}") for name in names}
@@ -96,11 +95,29 @@ def test_a_broken_import_is_a_failure(tmp_path, monkeypatch):
         cases.require("broken_feature", "Dense")
 
 
-def test_configuration_names_what_exists():
+def settings():
+    """Return asv's settings; JSON has no comments, asv's has."""
     lines = (BENCHMARKS / "asv.conf.json").read_text(encoding="utf-8").splitlines()
-    settings = json.loads("\n".join(line for line in lines if not line.strip().startswith("//")))
-    assert (BENCHMARKS / settings["benchmark_dir"] / "__init__.py").is_file()
-    assert (BENCHMARKS / settings["repo"] / "pyproject.toml").is_file()
+    return json.loads("\n".join(line for line in lines if not line.strip().startswith("//")))
+
+
+def test_configuration_names_what_exists():
+    assert (BENCHMARKS / settings()["benchmark_dir"] / "__init__.py").is_file()
+    assert (BENCHMARKS / settings()["repo"] / "pyproject.toml").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the processor's time is too coarse there")
+@pytest.mark.parametrize(("threads", "clock"), [("1", "process_time"), ("2", "perf_counter")])
+def test_processor_time_only_where_one_thread_works(threads, clock):
+    matrix = settings()["matrix"]["env_nobuild"]
+    assert set(map(tuple, matrix.values())) == {("1",)}
+    code = "from suite._paired import clock; print(clock.__name__)"
+    environment = os.environ | dict.fromkeys(matrix, "1") | {"BPCORE_NUM_THREADS": threads}
+    run = [sys.executable, "-c", code]
+    result = subprocess.run(
+        run, cwd=BENCHMARKS, env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == clock
 
 
 class Machine:

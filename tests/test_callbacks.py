@@ -292,7 +292,7 @@ class TestWithTrainer:
 
         def rate(step):
             if step < 30 or error is bp.DivergenceError:
-                return 0.1 if step < 30 else 1e300
+                return 0.1 if step < 30 else 1e308
             raise KeyboardInterrupt
 
         trainer, early = self.trainer(bp.SGD(rate)), EarlyStopping(100)

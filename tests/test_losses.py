@@ -150,6 +150,29 @@ def test_da_is_the_slope_of_C(loss, level, rng):
     assert relative_error(net.layers[0].da, wanted) < RTOL["gradient"]["float64"]
 
 
+@pytest.mark.parametrize("n", [1, 90, 97, 192, 500])
+@pytest.mark.parametrize("loss", [*bp.LOSSES, "labels"])
+def test_evaluate_is_the_loss_of_backward(loss, n, dtype, level, rng):
+    """However many samples evaluate takes through the layers at a time."""
+    name = "cross_entropy" if loss == "labels" else loss
+    output = {"poisson": "exp", **FUSED}.get(name, "tanh")
+    net = bp.mlp([3, 5, 2], "tanh", output, name, dtype=dtype, rng=rng)
+    X = rng.normal(size=(n, 3))
+    Y = rng.integers(0, 2, n) if loss == "labels" else targets_for(name, n, 2, rng)
+    weight = rng.uniform(0, 1, n) * np.linspace(1, 3, n)
+    net.forward(X)
+    for w in (None, weight):
+        C = net.backward(Y, w)
+        assert net.evaluate(X, Y, w) == pytest.approx(C, rel=RTOL["formula"][dtype])
+        assert C == pytest.approx(wanted_mean(net, X, Y, w), rel=RTOL["formula"][dtype])
+
+
+def wanted_mean(net, X, Y, weight):
+    """Return the mean, by their weights, of the losses that the samples have one by one."""
+    each = [net.evaluate(x, y) for x, y in zip(X, Y, strict=True)]
+    return np.average(each, weights=weight)
+
+
 class TestExtremes:
     @pytest.mark.parametrize("scale", [1.0, 1e4])
     def test_softmax_logits(self, scale, dtype, level):

@@ -244,13 +244,20 @@ def test_w_of_another_shape_refused(scene, values):
     refuse(scene, lambda: setattr(scene.net.layers[0], "W", values), ValueError, words)
 
 
-@pytest.mark.parametrize("bad", ["X", "Y", "sample_weight", "epochs", "callbacks"])
+@pytest.mark.parametrize(
+    "bad", ["X", "Y", "sample_weight", "validation_data", "epochs", "callbacks", "learning_rate"]
+)
 def test_optimizer_of_a_refused_fit_is_free_for_another_network(scene, bad):
     optimizer = bp.Adam()
-    arguments = {"X": scene.X, "Y": scene.Y, "optimizer": optimizer, bad: np.zeros((2, 2))}
+    arguments = {"X": scene.X, "Y": scene.Y, "optimizer": optimizer}
+    if bad == "learning_rate":
+        optimizer.learning_rate = lambda step: -1.0
+    else:
+        arguments[bad] = np.zeros((2, 2))
     with pytest.raises((TypeError, ValueError)):
         scene.net.fit(**arguments)
     assert (optimizer.state, optimizer.steps) == ({}, 0)
+    optimizer.learning_rate = 0.1
     other = bp.mlp([FEATURES, 9, OUTPUTS])
     other.fit(scene.X, scene.Y, 1, optimizer=optimizer)
     assert optimizer.steps == 1

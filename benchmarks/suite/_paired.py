@@ -5,8 +5,8 @@ seconds. Two samples taken one after the other share almost all of that, so the 
 far steadier than either time, and the median over the pairs drops those a neighbour fell into.
 
 The clock is the processor's time of this process, which stands still while a neighbour has the
-core; it is right where one thread does all the work, as here by default. With more threads it is
-the wall's. There a neighbour does not fall in at random: the scheduler hands the core over every
+core; it is right where one thread does all the work, as asv.conf.json has it. With more threads it
+is the wall's. There a neighbour does not fall in at random: the scheduler hands the core over every
 few milliseconds, and when that keeps step with the samples it lands on the same side of every
 pair. A sample is therefore the fastest of several bursts, each shorter than such a turn.
 """
@@ -18,9 +18,12 @@ from itertools import repeat
 from math import inf
 from statistics import median
 
-from suite import THREAD_VARIABLES
-
-ONE_THREAD = all(os.environ.get(variable) == "1" for variable in THREAD_VARIABLES)
+# As asv.conf.json sets them. Not set here: asv has imported NumPy by now, and with it BLAS, which
+# reads its variables once.
+ONE_THREAD = all(
+    os.environ.get(variable) == "1"
+    for variable in ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BPCORE_NUM_THREADS")
+)
 
 # On Windows the processor's time ticks 64 times a second, too coarse for a burst.
 if ONE_THREAD and time.get_clock_info("process_time").resolution <= 1e-6:

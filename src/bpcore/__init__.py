@@ -1,6 +1,6 @@
 """bpcore: small feed-forward networks, trained and run on CPUs at the speed of the arithmetic."""
 
-from bpcore import callbacks, schedules
+from bpcore import callbacks, data, schedules
 from bpcore._version import __version__
 from bpcore.callbacks import Callback, EarlyStopping
 from bpcore.config import show_config
@@ -30,6 +30,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "callbacks",
+    "data",
     "load",
     "mlp",
     "schedules",

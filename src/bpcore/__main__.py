@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PROG = "python -m bpcore"
 
 # Targets are smoothed (Szegedy et al. 2016, section 7): 0.91 for the digit, 0.01 for each other.
-# Against plain ones this takes the held-out digits from about 97.8 % right to about 98.8 %.
+# The held-out digits are then 98.6 % right, with plain targets 97.8 %: means of 40 seeds.
 SMOOTHING = 0.1
 
 # How the libraries that NumPy multiplies matrices with are told their number of threads.
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROG}: interrupted", file=sys.stderr)
         return 130
-    except (bp.DivergenceError, OSError) as error:
+    except (ArithmeticError, OSError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -238,8 +238,8 @@ def _compare(net: bp.Network, start: np.ndarray, data: Data, options: argparse.N
     difference = np.abs(np.array(history.loss) / np.array(plain_history.loss) - 1).max()
     accuracy = (plain.predict(data.X_test).argmax(axis=1) == data.digits_test).mean()
     print(
-        f"Both learn the same: in no epoch do their losses differ by more than {difference:.1g} "
-        f"of the loss,\nand NumPy's test accuracy is {accuracy:.1%}."
+        f"In no epoch do their losses differ by more than {difference:.1g} of the loss; "
+        f"NumPy's test accuracy is {accuracy:.1%}."
     )
 
 

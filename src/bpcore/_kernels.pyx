@@ -21,12 +21,15 @@ from bpcore._math.activation cimport (
     SOFTPLUS, SOFTSIGN, TANH, activate, to_delta,
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
+from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
 from bpcore._math.finite cimport all_finite
 from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
     SQUARED_ERROR, loss_block,
 )
-from bpcore._math.network cimport dense_t, network_t, pack, packed_size, whole_vectors, worth_packing
+from bpcore._math.network cimport (
+    dense_t, network_t, pack, packed_size, whole_vectors, worth_packing,
+)
 from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_by_norm, is_calm, penalize, rule_t, update,
 )
@@ -58,20 +61,41 @@ cdef enum:  # what a training step may do with its gradient
 
 cdef enum:
     PREDICT_ROWS = 96  # samples that predict takes through all layers at a time
-    BLOCK_BYTES = 524288  # of activations in a block of training: half an L2 cache
-    BLOCK_ROWS = 240  # at least: below it the gradient's traffic costs more than the cache saves
 
 
 # ---------------------------------------------------------------- passes over a block of samples
+
+# Functions of their own, not inline ones: the tiles in them are most of the module.
+
+cdef void forward_product(
+    const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
+) noexcept nogil:
+    """z = a_in Wᵀ + b"""
+    affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.packed,
+                   <const floating *> layer.b, z, n, layer.n_inputs, layer.n_outputs)
+
+
+cdef void backward_product(
+    const dense_t *layer, const floating *delta, floating *da_in, Py_ssize_t n
+) noexcept nogil:
+    """∂C/∂a_in = δ W"""
+    affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs)
+
+
+cdef void gradient_product(
+    const dense_t *layer, const floating *delta, const floating *a_in, floating *dW, floating *db,
+    Py_ssize_t n, bint accumulate,
+) noexcept nogil:
+    """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ"""
+    affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, accumulate)
+
 
 cdef void dense_forward(
     dense_t *layer, const floating *a_in, Py_ssize_t n, bint padded
 ) noexcept nogil:
     """z = a_in Wᵀ + b, a = σ(z); padded buffers are worked on in whole vectors."""
     cdef Py_ssize_t count = n * layer.n_outputs
-    affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.packed,
-                   <const floating *> layer.b, <floating *> layer.z,
-                   n, layer.n_inputs, layer.n_outputs)
+    forward_product(layer, a_in, <floating *> layer.z, n)
     activate(layer.activation, <const floating *> layer.z, <floating *> layer.a, n,
              layer.n_outputs, whole_vectors(a_in, count) if padded else count)
 
@@ -91,10 +115,9 @@ cdef void dense_backward(
 ) noexcept nogil:
     """∂C/∂a_in = δ W (unless NULL), ∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ"""
     if da_in != NULL:
-        affine_backward(<const floating *> layer.delta, <const floating *> layer.W, da_in,
-                        n, layer.n_inputs, layer.n_outputs)
-    affine_gradient(<const floating *> layer.delta, a_in, <floating *> layer.dW,
-                    <floating *> layer.db, n, layer.n_inputs, layer.n_outputs, accumulate)
+        backward_product(layer, <const floating *> layer.delta, da_in, n)
+    gradient_product(layer, <const floating *> layer.delta, a_in, <floating *> layer.dW,
+                     <floating *> layer.db, n, accumulate)
 
 
 cdef void dense_descend(
@@ -105,12 +128,11 @@ cdef void dense_descend(
     cdef floating eta = <floating> learning_rate
     cdef Py_ssize_t k
     if da_in != NULL:
-        affine_backward(<const floating *> delta, <const floating *> layer.W, da_in,
-                        n, layer.n_inputs, layer.n_outputs)
+        backward_product(layer, <const floating *> delta, da_in, n)
     for k in range(n * layer.n_outputs):
         delta[k] *= -eta
-    affine_gradient(<const floating *> delta, a_in, <floating *> layer.W, <floating *> layer.b,
-                    n, layer.n_inputs, layer.n_outputs, True)
+    gradient_product(layer, <const floating *> delta, a_in, <floating *> layer.W,
+                     <floating *> layer.b, n, True)
 
 
 cdef void forward_pass(
@@ -173,9 +195,7 @@ cdef void predict_rows(
     cdef dense_t *layer
     for l in range(net.n_layers):
         layer = &net.layers[l]
-        affine_forward(x if l == 0 else <const floating *> a, <const floating *> layer.W,
-                       <const floating *> layer.packed, <const floating *> layer.b, z,
-                       n, layer.n_inputs, layer.n_outputs)
+        forward_product(layer, x if l == 0 else <const floating *> a, z, n)
         activate(layer.activation, <const floating *> z, out if l == net.n_layers - 1 else a,
                  n, layer.n_outputs, n * layer.n_outputs)
 
@@ -234,6 +254,11 @@ cdef object array_like(PyObject *held, int ndim, Py_ssize_t n, Py_ssize_t width,
 
 cdef inline void *data(object x) noexcept:
     return cnp.PyArray_DATA(<cnp.ndarray> x)
+
+
+def build_info():
+    """What this module was compiled for."""
+    return {"float32 lanes": LANES_F32, "tile rows": TILE_ROWS}
 
 
 # ---------------------------------------------------------------- one layer
@@ -304,7 +329,8 @@ cdef class Layer:
 
     def forward(self, x):
         """z = W a_in + b, a = σ(z); returns a."""
-        cdef cnp.ndarray a_in = samples_of(x, self.n_inputs, self.typenum, "a_in", "this layer takes")
+        cdef cnp.ndarray a_in = samples_of(x, self.n_inputs, self.typenum, "a_in",
+                                           "this layer takes")
         cdef int ndim = cnp.PyArray_NDIM(a_in), typenum = self.typenum
         cdef Py_ssize_t n = rows_of(a_in)
         cdef void *from_
@@ -327,7 +353,8 @@ cdef class Layer:
         """δ = ∂C/∂a σ'(z), ∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ; returns ∂C/∂a_in = δ W."""
         if self.ndim == 0:
             raise RuntimeError("backward needs what forward kept: call forward(x) first")
-        cdef cnp.ndarray checked = samples_of(da, self.n_outputs, self.typenum, "da", "this layer gives")
+        cdef cnp.ndarray checked = samples_of(da, self.n_outputs, self.typenum, "da",
+                                              "this layer gives")
         cdef int typenum = self.typenum
         cdef void *to
         cdef void *a_in
@@ -424,10 +451,11 @@ cdef class Network:
         self.acquire()
         try:
             for layer in self.layers[1:]:
-                layer.a_in = None  # the layer below holds it too: let go, so that it can be refilled
+                layer.a_in = None  # the layer below holds it too; alone it can refill it
             for layer in self.layers:
                 if below is None:
-                    layer.a_in = array_like(<PyObject *> layer.a_in, ndim, n, self.n_inputs, typenum)
+                    layer.a_in = array_like(<PyObject *> layer.a_in, ndim, n, self.n_inputs,
+                                            typenum)
                     from_ = data(layer.a_in)
                 layer.hold_forward(ndim, n)
                 if below is not None:
@@ -518,7 +546,8 @@ cdef class Network:
 
     def backpropagate(self, da):
         """Every layer's da, delta, dW, db from the last layer's da; returns ∂C/∂X."""
-        cdef cnp.ndarray checked = samples_of(da, self.n_outputs, self.typenum, "da", "this network gives")
+        cdef cnp.ndarray checked = samples_of(da, self.n_outputs, self.typenum, "da",
+                                              "this network gives")
         cdef Layer last, first = <Layer> self.layers[0]
         cdef int typenum = self.typenum
         cdef Py_ssize_t n
@@ -537,10 +566,12 @@ cdef class Network:
             with nogil:
                 if typenum == cnp.NPY_FLOAT:
                     dense_delta(end, <const float *> x, n, False)
-                    backward_pass(&self.c, <const float *> x, <float *> dx, n, False, False, 0, False)
+                    backward_pass(&self.c, <const float *> x, <float *> dx, n, False, False, 0,
+                                  False)
                 else:
                     dense_delta(end, <const double *> x, n, False)
-                    backward_pass(&self.c, <const double *> x, <double *> dx, n, False, False, 0, False)
+                    backward_pass(&self.c, <const double *> x, <double *> dx, n, False, False, 0,
+                                  False)
             return dX
         finally:
             self.release()
@@ -570,7 +601,8 @@ cdef class Network:
         else:
             shape = (n, self.n_outputs)
             validation.output(out, shape[2 - ndim:],
-                              cnp.PyArray_DescrFromType(self.typenum), (x, X, *self.parameter_arrays()))
+                              cnp.PyArray_DescrFromType(self.typenum),
+                              (x, X, *self.parameter_arrays()))
         self.run(data(x), n, data(out), NULL, NULL, NULL, 0)
         return out
 
@@ -655,20 +687,6 @@ cdef double gradient_pass(
     return C
 
 
-cdef inline const floating *row(const floating *p, Py_ssize_t i, Py_ssize_t width) noexcept nogil:
-    """Row i of p; NULL stays NULL."""
-    if p == NULL:
-        return p
-    return p + i * width
-
-
-cdef inline const int64_t *label_row(const int64_t *p, Py_ssize_t i) noexcept nogil:
-    """Label i of p; NULL stays NULL."""
-    if p == NULL:
-        return p
-    return p + i
-
-
 cdef double blocked_run(
     network_t *net, const floating *x, Py_ssize_t n, floating *out, const floating *y,
     const int64_t *labels, const floating *weight, double share, Py_ssize_t widest,
@@ -727,29 +745,6 @@ cdef struct training_t:
     double l1
     double l2
     double clip_norm     # 0: no clipping
-
-
-cdef void gather(
-    const floating *source, floating *to, const int64_t *order, Py_ssize_t n, Py_ssize_t width
-) noexcept nogil:
-    """to[i] = source[order[i]], rows of `width`"""
-    cdef Py_ssize_t i
-    for i in range(n):
-        memcpy(to + i * width, source + order[i] * width, width * sizeof(floating))
-
-
-cdef double batch_share(
-    const floating *weight, const int64_t *order, Py_ssize_t first, Py_ssize_t n, double *total
-) noexcept nogil:
-    """1 / Σ w of the batch, and Σ w"""
-    cdef Py_ssize_t i
-    if weight == NULL:
-        total[0] = <double> n
-    else:
-        total[0] = 0
-        for i in range(first, first + n):
-            total[0] += weight[i if order == NULL else order[i]]
-    return 1 / total[0] if total[0] > 1e-300 else 0
 
 
 cdef double train_step(
@@ -884,6 +879,13 @@ def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, f
     return go
 
 
+cdef char *place(char *start, Py_ssize_t *used, Py_ssize_t size) noexcept:
+    """The address of the next `size` bytes, rounded up to whole cache lines of 64."""
+    cdef char *address = NULL if start == NULL else start + used[0]
+    used[0] += (size + 63) // 64 * 64
+    return address
+
+
 cdef class Training:
     """A network with its loss, penalties and optimiser, laid out to run many steps in one call.
 
@@ -921,7 +923,7 @@ cdef class Training:
         # Counted first, then handed out, by the same walk.
         self.arena = np.empty(self.lay_out(NULL, itemsize) + 64, dtype=np.uint8)
         self.lay_out(<char *> ((<size_t> data(self.arena) + 63) // 64 * 64), itemsize)
-        (<object> self.arena)[...] = 0  # the lanes that fill up a last vector hold numbers, not noise
+        self.arena[...] = 0  # the lanes that fill up a last vector hold numbers, not noise
 
     def __dealloc__(self):
         free(self.c.net.layers)
@@ -1029,29 +1031,3 @@ cdef class Training:
                                self.counter, guard, &total, &updated)
         self.busy = False
         return C, updated
-
-
-cdef char *place(char *start, Py_ssize_t *used, Py_ssize_t size) noexcept:
-    """The address of the next `size` bytes, rounded up to whole cache lines of 64."""
-    cdef char *address = NULL if start == NULL else start + used[0]
-    used[0] += (size + 63) // 64 * 64
-    return address
-
-
-cdef Py_ssize_t block_rows(network_t *net, Py_ssize_t batch_size, Py_ssize_t itemsize) noexcept:
-    """Samples a block: the batch, or as many as keep the activations of all layers in the cache.
-
-    It depends on the network alone, never on threads, so that sums keep their order.
-    """
-    cdef Py_ssize_t row = net.layers[0].n_inputs, rows
-    cdef int l
-    for l in range(net.n_layers):
-        row += 3 * net.layers[l].n_outputs
-    rows = BLOCK_BYTES // (row * itemsize) // TILE_ROWS * TILE_ROWS
-    rows = BLOCK_ROWS if rows < BLOCK_ROWS else rows
-    return batch_size if batch_size < rows else rows
-
-
-def build_info():
-    """What this module was compiled for."""
-    return {"float32 lanes": LANES_F32, "tile rows": TILE_ROWS}

@@ -91,6 +91,13 @@ class EarlyStopping(Callback):
         When a parameter is of another type or out of range.
     """
 
+    best_loss: float
+    best_epoch: int | None
+    stopped_epoch: int | None
+    monitored: str | None
+    _improved_loss: float
+    _best_parameters: np.ndarray | None
+
     def __init__(
         self, patience: int = 10, min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
@@ -191,13 +198,13 @@ class EarlyStopping(Callback):
         )
 
     def _reset(self) -> None:
-        self.best_loss: float = math.inf
-        self.best_epoch: int | None = None
-        self.stopped_epoch: int | None = None
-        self.monitored: str | None = None
+        self.best_loss = math.inf
+        self.best_epoch = None
+        self.stopped_epoch = None
+        self.monitored = None
         self._improved_loss = math.inf
         self._waited = 0
-        self._best_parameters: np.ndarray | None = None
+        self._best_parameters = None
 
     def _keep(self, parameters: np.ndarray) -> None:
         if self._best_parameters is None:
@@ -305,7 +312,7 @@ def _check_parameters(patience: object, min_delta: object, restore_best: object)
         raise ValueError(f"patience is {patience}, wanted at least 1 epoch")
     if isinstance(min_delta, bool) or not isinstance(min_delta, Real):
         raise TypeError(f"min_delta is {min_delta!r}, wanted a number")
-    if not 0 <= min_delta < math.inf:
+    if not 0 <= float(min_delta) < math.inf:
         raise ValueError(f"min_delta is {min_delta}, wanted a finite number, 0 or more")
     if not isinstance(restore_best, (bool, np.bool_)):
         raise TypeError(f"restore_best is {restore_best!r}, wanted True or False")

@@ -132,8 +132,8 @@ class History:
             ax = plt.subplots()[1]
         elif not isinstance(ax, Axes):
             raise TypeError(f"ax is of type {type(ax).__name__}, wanted a matplotlib Axes or None")
-        curves = {"training loss": self.loss, "validation loss": self.validation_loss}
-        curves = {label: np.array(values) for label, values in curves.items() if values}
+        lists = {"training loss": self.loss, "validation loss": self.validation_loss}
+        curves = {label: np.array(values) for label, values in lists.items() if values}
         for label, values in curves.items():
             # A dot for a single epoch: a line through one point is invisible.
             marker = "o" if len(values) == 1 else None

@@ -209,7 +209,9 @@ class Dense:
         return self._kernel.delta
 
     def __repr__(self) -> str:
-        return f"Dense({self.n_inputs}, {self.n_outputs}, {self.activation!r}, dtype='{self.dtype}')"
+        return (
+            f"Dense({self.n_inputs}, {self.n_outputs}, {self.activation!r}, dtype='{self.dtype}')"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (self.n_inputs, self.n_outputs, self.activation, self.W, self.b,

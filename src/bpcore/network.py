@@ -225,10 +225,25 @@ class Network:
         """
         return self._kernel.predict(X, out)
 
-    def evaluate(
-        self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the loss C on (X, Y) and keep nothing; arguments as for forward and backward."""
+    def evaluate(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the loss C on (X, Y) and keep nothing.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, n_inputs), or (n_inputs,) for one sample
+        Y : array_like of shape (n, n_outputs), or as for backward
+        sample_weight : array_like of shape (n,), optional
+
+        Returns
+        -------
+        float
+            As backward returns it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Data of the wrong shape, dtype or domain.
+        """
         if callable(self.loss):
             refuse_weights(sample_weight)
             return self._called_loss(self.predict(X), Y)[0]
@@ -381,12 +396,17 @@ class Network:
         result = self.loss(a, Y)  # type: ignore[operator]
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"the loss returned {type(result).__name__}, wanted a pair (C, da)")
-        return float(result[0]), result[1]
+        try:
+            return float(result[0]), result[1]
+        except (TypeError, ValueError):
+            raise TypeError(f"the loss returned C = {result[0]!r}, wanted a number") from None
 
     def __repr__(self) -> str:
         sizes = "-".join(str(n) for n in [self.layers[0].n_inputs, *_outputs(self.layers)])
         activations = ", ".join(layer.activation for layer in self.layers)
-        loss = self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "callable")
+        loss = (
+            self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "callable")
+        )
         return (
             f"Network({sizes}, {activations}, loss={loss!r}, dtype='{self.parameters.dtype}', "
             f"{self.parameters.size} parameters)"
@@ -480,7 +500,10 @@ def _checked_layers(layers: Any) -> tuple[Dense, ...]:
     """Return the layers as a tuple that can become a network."""
     if isinstance(layers, Dense):
         raise TypeError("layers is a Dense, wanted a sequence of them: [layer]")
-    layers = tuple(layers)
+    try:
+        layers = tuple(layers)
+    except TypeError:
+        raise TypeError(f"layers is {layers!r}, wanted a sequence of bpcore.Dense") from None
     if not layers:
         raise ValueError("layers is empty, wanted at least one Dense")
     for k, layer in enumerate(layers):
@@ -511,11 +534,13 @@ def _check_range(values: list[tuple[Array, Array]], dtype: np.dtype) -> None:
     """Raise if a finite weight becomes infinite in the network's dtype."""
     largest = np.finfo(dtype).max
     for k, (W, b) in enumerate(values):
-        if max(np.abs(W).max(), np.abs(b).max()) > largest:
-            raise ValueError(
-                f"layers[{k}] has weights up to {np.abs(W).max():g}, wanted at most {largest:g}, "
-                f"the largest number of {dtype}"
-            )
+        for values_of in (W, b):
+            size = np.abs(values_of)
+            if (np.isfinite(size) & (size > largest)).any():
+                raise ValueError(
+                    f"layers[{k}] has weights up to {size.max():g}, wanted at most {largest:g}, "
+                    f"the largest number of {dtype}"
+                )
 
 
 def _outputs(layers: tuple[Dense, ...]) -> list[int]:

@@ -153,8 +153,10 @@ class Optimizer:
                     f"{vector.dtype}, this one has {theta.size} in {theta.dtype}: make a new "
                     "optimizer"
                 )
-        if self._network is not None and self._network() is not network and (
-            self.state or self.steps
+        if (
+            self._network is not None
+            and self._network() is not network
+            and (self.state or self.steps)
         ):
             raise ValueError(
                 "the optimizer has trained another network: make a new one, or a copy by "
@@ -187,9 +189,7 @@ class Optimizer:
         if not callable(self.learning_rate):
             return self.learning_rate
         value = self.learning_rate(step)
-        return validation.real_number(
-            value, f"learning_rate({step})", low=0, open_low=step == 0
-        )
+        return validation.real_number(value, f"learning_rate({step})", low=0, open_low=step == 0)
 
     def rates(self, step: int, count: int) -> Array:
         """Return the learning rates of `count` updates from `step` on, as float64."""
@@ -290,7 +290,7 @@ class Adam(Optimizer):
     Kingma & Ba, Adam: A method for stochastic optimization, ICLR 2015.
     """
 
-    settings = ("learning_rate", "beta_1", "beta_2", "epsilon")
+    settings: ClassVar[tuple[str, ...]] = ("learning_rate", "beta_1", "beta_2", "epsilon")
     state_names = ("m", "v")
 
     def __init__(
@@ -321,7 +321,7 @@ class AdamW(Adam):
     Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
 
-    settings = (*Adam.settings, "weight_decay")
+    settings: ClassVar[tuple[str, ...]] = (*Adam.settings, "weight_decay")
 
     def __init__(
         self,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,6 +154,8 @@ def _network_from(tensors: dict[str, Any], metadata: dict[str, Any]) -> Network:
 
 def _write(path: Any, tensors: dict[str, Any], metadata: dict[str, Any]) -> None:
     """Write arrays and metadata, whole or not at all."""
+    import tempfile
+
     from safetensors.numpy import save
 
     path = os.fsdecode(path)

@@ -84,8 +84,8 @@ class Trainer:
     >>> import bpcore as bp, numpy as np
     >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
     >>> net = bp.mlp([1, 16, 1], hidden="tanh", rng=0)
-    >>> trainer = bp.Trainer(net, bp.Adam(0.01), batch_size=16, rng=0)
-    >>> history = trainer.run(X, X**2, epochs=100)
+    >>> trainer = bp.Trainer(net, bp.Adam(0.02), batch_size=16, rng=0)
+    >>> history = trainer.run(X, X**2, epochs=200)
     >>> history.loss[-1] < 1e-3
     True
     """
@@ -131,9 +131,7 @@ class Trainer:
         self.stop_training = False
         self._training: Any = None  # laid out at the first step, when the data are known to do
 
-    def step(
-        self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float:
+    def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Take one step on one batch: forward, backward and update in a single call.
 
         Parameters
@@ -331,52 +329,60 @@ class Trainer:
     def _run_steps(self, batches: tuple[Any, ...], rates: Array, hooks: list[Callback]) -> None:
         """Run an epoch's steps in stretches, between which signals and callbacks get their turn."""
         optimizer, batch, count = self.optimizer, batches[-1], len(rates)
-        by_steps = [hook for hook in hooks if hook.every is not None]
+        by_steps = [(hook, hook.every) for hook in hooks if hook.every is not None]
         stretch = max(1, int(STRETCH_OPERATIONS / (6 * batch * self.network.parameters.size)))
         apart = max(1, SNAPSHOT_SAMPLES // batch)
         before = optimizer.steps
         snapshot = (0, [vector.copy() for vector in self._vectors()])
         step = 0
+        diverged = False
         try:
-            while step < count:
+            while step < count and not diverged:
                 if step - snapshot[0] >= apart:
                     snapshot = (step, [vector.copy() for vector in self._vectors()])
                 stop = min(step + stretch, count, snapshot[0] + apart)
-                for hook in by_steps:
-                    stop = min(stop, step + hook.every - (before + step) % hook.every)
+                for _, every in by_steps:
+                    stop = min(stop, step + every - (before + step) % every)
                 step = self._training.run(*batches, step, stop, rates)
-                if step < stop or not self._is_finite():
-                    raise self._divergence(step, count, rates)
-                for hook in by_steps:
-                    if optimizer.steps % hook.every == 0:
+                diverged = step < stop or not self._is_finite()
+                for hook, every in by_steps:
+                    if optimizer.steps % every == 0 and not diverged:
                         hook.on_steps(self)
                         snapshot = (step, [vector.copy() for vector in self._vectors()])
-        except BaseException as error:
+        finally:
             # An interrupt may come before the look at the weights: it must not leave NaN either.
-            if isinstance(error, DivergenceError) or not self._is_finite():
-                self._recover(batches, rates, before, snapshot)
-            raise
-
-    def _divergence(self, step: int, count: int, rates: Array) -> DivergenceError:
-        return DivergenceError(
-            f"training diverged in epoch {self.epoch + 1}, at step {min(step + 1, count)} of "
-            f"{count}: the loss, a weight or the optimizer's state is no longer finite. The "
-            "network keeps the last finite weights; lower the learning rate "
-            f"({rates[min(step, count - 1)]:g}), set clip_norm, or scale X and Y"
-        )
+            if diverged or not self._is_finite():
+                step = self._recover(batches, rates, before, snapshot)
+        if diverged:
+            raise DivergenceError(
+                f"training diverged in epoch {self.epoch + 1}, at step {step + 1} of {count}: the "
+                "loss, a weight or the optimizer's state is no longer finite. The network keeps "
+                "the last finite weights, those before that step; lower the learning rate "
+                f"({rates[min(step, count - 1)]:g}), set clip_norm, or scale X and Y"
+            )
 
     def _recover(
         self, batches: tuple[Any, ...], rates: Array, before: int, snapshot: tuple[int, list[Array]]
-    ) -> None:
-        """Run again from the snapshot up to the last step that left everything finite."""
+    ) -> int:
+        """Run again from the snapshot to the last step that leaves all finite; return that step.
+
+        What is not finite stays so, so the step is found by halving.
+        """
         first, kept = snapshot
-        for stop in range(self.optimizer.steps - before, first - 1, -1):
+        finite, wrong = first, self.optimizer.steps - before + 1
+        stop = wrong - 1
+        while True:
             for vector, values in zip(self._vectors(), kept, strict=True):
                 vector[...] = values
             self.optimizer.steps = before + first
             self._training.run(*batches, first, stop, rates)
             if self._is_finite():
-                return
+                finite = stop
+            else:
+                wrong = stop
+            if wrong - finite <= 1 and stop == finite:
+                return finite
+            stop = (finite + wrong) // 2
 
     def _is_finite(self) -> bool:
         return all(np.isfinite(vector).all() for vector in self._vectors())
@@ -401,10 +407,12 @@ class Trainer:
         network, optimizer = self.network, self.optimizer
         optimizer.prepare(network)
         if self._training is None:
-            custom = callable(network.loss)
-            layout = CustomLossTraining if custom else kernels.Training
+            layout: Any = CustomLossTraining
+            what: Any = network
+            if not callable(network.loss):
+                layout, what = kernels.Training, network._kernel
             self._training = layout(
-                network if custom else network._kernel,
+                what,
                 network.parameters,
                 network.gradient,
                 optimizer.rule(),

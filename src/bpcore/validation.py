@@ -10,6 +10,7 @@ import operator
 
 import numpy as np
 
+
 def shape_message(name, given, wanted, what):
     """Return the sentence for an array of the wrong shape."""
     return f"{name} has shape {tuple(given)}, wanted {tuple(wanted)}, {what}"
@@ -89,9 +90,7 @@ def samples(X, width, dtype, name="X", owner="this network takes"):
         hint = ""
         if clean.ndim == 1 and width == 1:
             hint = f"; a column of {clean.size} samples is {name}.reshape(-1, 1)"
-        raise ValueError(
-            f"{name} has {clean.shape[-1]} features, {owner} {width}{hint}"
-        )
+        raise ValueError(f"{name} has {clean.shape[-1]} features, {owner} {width}{hint}")
     return clean
 
 
@@ -134,10 +133,10 @@ def targets(Y, n, n_outputs, one, dtype, loss):
     except ValueError as error:
         raise ValueError(f"Y is not a rectangular array of numbers: {error}") from None
     wanted = (n_outputs,) if one else (n, n_outputs)
-    if loss == "cross_entropy" and given.shape == (() if one else (n,)):
-        # With one output a column of probabilities may come as (n,) too.
-        if n_outputs > 1 or given.dtype.kind in "iu":
-            return None, _labels(Y, n, n_outputs)
+    # With one output a column of probabilities may come as (n,) too.
+    may_be_labels = n_outputs > 1 or given.dtype.kind in "iu"
+    if loss == "cross_entropy" and may_be_labels and given.shape == (() if one else (n,)):
+        return None, _labels(Y, n, n_outputs)
     clean = _real(Y, "Y", dtype)
     if clean.shape != wanted:
         if not (n_outputs == 1 and clean.shape == (() if one else (n,))):
@@ -157,8 +156,8 @@ def _labels(Y, n, n_outputs):
     labels = np.asarray(Y)
     if labels.dtype.kind not in "iu":
         raise TypeError(
-            f"Y has shape {labels.shape} and dtype {labels.dtype}; cross_entropy takes class indices "
-            f"(integers 0 to {n_outputs - 1}, .astype(int)) of that shape, or a row of "
+            f"Y has shape {labels.shape} and dtype {labels.dtype}; cross_entropy takes class "
+            f"indices (integers 0 to {n_outputs - 1}, .astype(int)) of that shape, or a row of "
             f"{n_outputs} probabilities for each of {n} samples"
         )
     if labels.min() < 0 or labels.max() >= n_outputs:

@@ -198,9 +198,9 @@ cdef inline void dot_tile(
     for r in range(rows):
         for m in range(columns):
             if vec is vf32:
-                (<float *> z)[r * ldz + m] = (<const float *> bias)[m] + sum_f32(acc[r * columns + m])
+                (<float *> z)[r * ldz + m] = sum_f32(acc[r * columns + m]) + (<float *> bias)[m]
             else:
-                (<double *> z)[r * ldz + m] = (<const double *> bias)[m] + sum_f64(acc[r * columns + m])
+                (<double *> z)[r * ldz + m] = sum_f64(acc[r * columns + m]) + (<double *> bias)[m]
 
 
 cdef inline void dot_rows(
@@ -237,9 +237,9 @@ cdef inline void product_of_dots(
 
 
 cdef inline void outer_product(
-    vec *dW,          # OUT (n_outputs, n_inputs)
-    const vec *delta, # IN  (n_outputs,)
-    const vec *a_in,  # IN  (n_inputs,)
+    vec *dW,           # OUT (n_outputs, n_inputs)
+    const vec *delta,  # IN  (n_outputs,)
+    const vec *a_in,   # IN  (n_inputs,)
     Py_ssize_t n_inputs, Py_ssize_t n_outputs,
     bint accumulate,
 ) noexcept nogil:
@@ -276,13 +276,15 @@ cdef inline void affine_forward(
     """z = a_in Wᵀ + b"""
     if floating is float:
         if packed == NULL:
-            product_of_dots(<vf32 *> z, <vf32 *> b, <vf32 *> a_in, <vf32 *> W, n, n_inputs, n_outputs)
+            product_of_dots(<vf32 *> z, <vf32 *> b, <vf32 *> a_in, <vf32 *> W, n, n_inputs,
+                            n_outputs)
         else:
             product(<vf32 *> z, n_outputs, <vf32 *> b, 0, <vf32 *> a_in, n_inputs, 1,
                     <vf32 *> packed, 2 * LANES_F32, n_inputs, n, n_outputs, n_inputs)
     else:
         if packed == NULL:
-            product_of_dots(<vf64 *> z, <vf64 *> b, <vf64 *> a_in, <vf64 *> W, n, n_inputs, n_outputs)
+            product_of_dots(<vf64 *> z, <vf64 *> b, <vf64 *> a_in, <vf64 *> W, n, n_inputs,
+                            n_outputs)
         else:
             product(<vf64 *> z, n_outputs, <vf64 *> b, 0, <vf64 *> a_in, n_inputs, 1,
                     <vf64 *> packed, 2 * LANES_F64, n_inputs, n, n_outputs, n_inputs)
@@ -315,9 +317,11 @@ cdef inline void affine_gradient(
     cdef Py_ssize_t i, m
     if n == 1:
         if floating is float:
-            outer_product(<vf32 *> dW, <vf32 *> delta, <vf32 *> a_in, n_inputs, n_outputs, accumulate)
+            outer_product(<vf32 *> dW, <vf32 *> delta, <vf32 *> a_in, n_inputs, n_outputs,
+                          accumulate)
         else:
-            outer_product(<vf64 *> dW, <vf64 *> delta, <vf64 *> a_in, n_inputs, n_outputs, accumulate)
+            outer_product(<vf64 *> dW, <vf64 *> delta, <vf64 *> a_in, n_inputs, n_outputs,
+                          accumulate)
     elif floating is float:
         product(<vf32 *> dW, n_inputs, <vf32 *> (dW if accumulate else NULL), n_inputs,
                 <vf32 *> delta, 1, n_outputs, <vf32 *> a_in, n_inputs, 1, n_outputs, n_inputs, n)

@@ -39,7 +39,7 @@ cdef inline floating clamp(floating x, floating low, floating high) noexcept nog
 
 
 cdef inline floating round_quotient(floating x) noexcept nogil:
-    """x / ln 2 to the nearest integer, plus 1.5 * 2^(mantissa bits): the integer stands in the low bits."""
+    """x / ln 2 to the nearest integer, plus 1.5 * 2^(mantissa bits): it stands in the low bits."""
     if floating is float:
         return x * <float> 1.4426950408889634 + <float> 12582912.0
     else:

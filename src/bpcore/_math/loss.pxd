@@ -171,7 +171,7 @@ cdef inline double loss_block(
     const floating *a,      # IN  (n, n_outputs)
     const floating *y,      # IN  (n, n_outputs), or NULL: then
     const int64_t *labels,  # IN  (n,)
-    const floating *weight, # IN  (n,), or NULL: all 1
+    const floating *weight,  # IN (n,), or NULL: all 1
     double share,           # 1 / Σ w over the batch
     floating *out,          # OUT (n, n_outputs)
     Py_ssize_t n,
@@ -180,34 +180,37 @@ cdef inline double loss_block(
     """Σ_i C_i w_i / Σ w over a block, and each sample's da or delta."""
     cdef Py_ssize_t i, first
     cdef double C, total = 0, s
+    cdef floating sf
     cdef const floating *yi = NULL
     cdef int64_t label = -1
     for i in range(n):
         first = i * n_outputs
         s = share if weight == NULL else share * weight[i]
+        sf = <floating> s
         if y != NULL:
             yi = y + first
         else:
             label = labels[i]
         if loss == SQUARED_ERROR:
-            C = squared_error(a + first, yi, out + first, n_outputs, <floating> s)
+            C = squared_error(a + first, yi, out + first, n_outputs, sf)
         elif loss == MEAN_SQUARED_ERROR:
-            C = squared_error(a + first, yi, out + first, n_outputs, <floating> (s / n_outputs)) / n_outputs
+            C = squared_error(a + first, yi, out + first, n_outputs, sf / n_outputs) / n_outputs
         elif loss == MEAN_ABSOLUTE_ERROR:
-            C = mean_absolute_error(a + first, yi, out + first, n_outputs, <floating> s)
+            C = mean_absolute_error(a + first, yi, out + first, n_outputs, sf)
         elif loss == HUBER:
-            C = huber(a + first, yi, out + first, n_outputs, <floating> s)
+            C = huber(a + first, yi, out + first, n_outputs, sf)
         elif loss == POISSON:
-            C = poisson(a + first, yi, out + first, n_outputs, <floating> s)
+            C = poisson(a + first, yi, out + first, n_outputs, sf)
         elif loss == BINARY_CROSS_ENTROPY:
             if fused:
-                C = sigmoid_binary_cross_entropy(z + first, a + first, yi, out + first, n_outputs, <floating> s)
+                C = sigmoid_binary_cross_entropy(z + first, a + first, yi, out + first, n_outputs,
+                                                 sf)
             else:
-                C = binary_cross_entropy(a + first, yi, out + first, n_outputs, <floating> s)
+                C = binary_cross_entropy(a + first, yi, out + first, n_outputs, sf)
         elif fused:
-            C = softmax_cross_entropy(z + first, a + first, yi, label, out + first, n_outputs, <floating> s)
+            C = softmax_cross_entropy(z + first, a + first, yi, label, out + first, n_outputs, sf)
         else:
-            C = cross_entropy(a + first, yi, label, out + first, n_outputs, <floating> s)
+            C = cross_entropy(a + first, yi, label, out + first, n_outputs, sf)
         # A sample of weight 0 counts for nothing, whatever its loss.
         total += C * s if s != 0 else 0
     return total

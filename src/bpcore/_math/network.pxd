@@ -17,8 +17,8 @@ cdef struct dense_t:
     void *a
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
-    void *packed  # W for affine_forward, or NULL
-    void *packing # room for it
+    void *packed   # W for affine_forward, or NULL
+    void *packing  # room for it
 
 cdef struct network_t:
     dense_t *layers

@@ -41,6 +41,11 @@ cdef inline floating root(floating x) noexcept nogil:
         return sqrt(x)
 
 
+cdef inline floating sign(floating x) noexcept nogil:
+    """1, 0 or -1"""
+    return <floating> 1 if x > 0 else (<floating> -1 if x < 0 else <floating> 0)
+
+
 cdef inline void sgd(
     floating *restrict theta, const floating *restrict g, Py_ssize_t count, double learning_rate
 ) noexcept nogil:
@@ -132,12 +137,11 @@ cdef inline void rprop(
     for k in range(count):
         gk = g[k]
         # The product of the signs, not of the numbers: that could underflow.
-        turn = ((<floating> 1 if gk > 0 else (<floating> -1 if gk < 0 else <floating> 0))
-                * (<floating> 1 if last[k] > 0 else (<floating> -1 if last[k] < 0 else <floating> 0)))
+        turn = sign(gk) * sign(last[k])
         s = step[k] * (grow if turn > 0 else (shrink if turn < 0 else <floating> 1))
         s = smallest if s < smallest else (largest if s > largest else s)
         gk = <floating> 0 if turn < 0 else gk
-        theta[k] -= s if gk > 0 else (-s if gk < 0 else gk)
+        theta[k] -= s * sign(gk)
         step[k] = s
         last[k] = gk
 
@@ -178,12 +182,14 @@ cdef inline double penalize(
     for k in range(count):
         absolutes += absolute(W[k])
         squares += <double> W[k] * W[k]
-        dW[k] += lambda_2 * W[k] + (lambda_1 if W[k] > 0 else (-lambda_1 if W[k] < 0 else <floating> 0))
+        dW[k] += lambda_2 * W[k] + lambda_1 * sign(W[k])
     return l1 * absolutes + 0.5 * l2 * squares
 
 
-cdef inline floating largest_absolute(const floating *restrict g, Py_ssize_t count) noexcept nogil:
-    """max |g|, NaN if there is one: without their signs numbers order as their bits do (IEEE 754)"""
+cdef inline floating largest_absolute(
+    const floating *restrict g, Py_ssize_t count
+) noexcept nogil:
+    """max |g|, or NaN: without their signs numbers order as their bits do (IEEE 754)"""
     cdef Py_ssize_t k
     cdef int32_t bits, largest = 0
     cdef int64_t bits_long, largest_long = 0

@@ -1,0 +1,554 @@
+r"""Break one formula at a time, in a copy of the tree, and see whether the tests notice.
+
+    python tools/mutate.py                       # every mutation below: hours on one core
+    python tools/mutate.py --only update.pxd     # those whose file or text has this in it
+    python tools/mutate.py --jobs 2 mine.txt     # others, from a file of the same form
+
+Needs what building and testing bpcore needs. Nothing is changed but copies in a temporary
+directory, where one CPU level is built, at -O1. It prints what becomes of each mutation, and exits
+with 1 if one survives or does not build.
+
+A mutation is a line ``old => new`` under the name of its file, or ``old => new ||| other`` for two
+of them; ``\n`` is a new line. ``old`` stands in the file once, or a number in front says which one
+is meant: ``2@ old => new``.
+"""
+
+import argparse
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("pyproject.toml", "setup.py", "src", "tests", "README.md", "LICENSE")
+# The quick ones and those of the reference first: most mutations do not get past them.
+TESTS = (
+    *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
+    *("optimizers", "reference", "reference_training", "activations", "gradients"),
+    *("training_matches_reference", "affine", "trainer"),
+)
+TIMEOUT = 900  # seconds: a mutation may make a loop endless
+
+MUTATIONS = r"""
+src/bpcore/_math/activation.pxd
+1@ return logistic(z) => return logistic(z * <floating> 0.999)
+2@ return logistic(z) => return logistic(z + <floating> 0.001)
+return a * (<floating> 1 - a) => return a
+(<floating> 1 - a) * (<floating> 1 + a) => (<floating> 1 - a)
+return <floating> 0 if z < 0 else z => return <floating> 0 if z < 1 else z
+return <floating> 1 if a > 0 else <floating> 0 => return <floating> 1 if a >= 0 else <floating> 0
+return z * <floating> 0.01 if z < 0 else z => return z * <floating> 0.02 if z < 0 else z
+return <floating> 1 if z > 0 else <floating> 0.01 => return <floating> 1 if z >= 0 else <floating> 0.01 ||| return <floating> 1 if z > 0 else <floating> 0.02
+return z if z > 0 else expm1_(z) => return z if z > 0 else expm1_(z) * <floating> 1.001
+return <floating> 1 if a > 0 else a + <floating> 1 => return <floating> 1 if a > 0 else a ||| return a + <floating> 1
+<floating> 1.0507009873554805 * z => <floating> 1.0507 * z
+<floating> 1.7580993408473766 * expm1_(z) => <floating> 1.758 * expm1_(z)
+return <floating> 1.0507009873554805 if a > 0 => return <floating> 1.05 if a > 0 ||| return <floating> 1.0507009873554805 if a >= 0
+else a + <floating> 1.7580993408473766 => else a + <floating> 1.76
+<float> 0.5 * erfcf => <float> 0.4999 * erfcf
+return 0.5 * erfc( => return 0.49999999 * erfc(
+z * <float> -0.7071067811865476 => z * <float> -0.7071
+z * -0.7071067811865476 => z * -0.70710678
+return z * normal_cdf(z) => return normal_cdf(z)
+return normal_cdf(z) + z * <floating> 0.3989422804014327 => return normal_cdf(z) + <floating> 0.3989422804014327 ||| return z * <floating> 0.3989422804014327
+<floating> 0.3989422804014327 * exp_ => <floating> 0.399 * exp_
+exp_(z * z * <floating> -0.5) => exp_(z * z * <floating> -0.501)
+return z * logistic(z) => return logistic(z)
+(<floating> 1 + z * (<floating> 1 - s)) => (<floating> 1 + z * s) ||| (z * (<floating> 1 - s))
+return log1p_exp(z) => return log1p_exp(z * <floating> 0.999)
+return z / (<floating> 1 + absolute(z)) => return z / (<floating> 1.001 + absolute(z))
+return r * r => return r
+return clamp[floating](z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1) => return clamp[floating](z * <floating> 0.1666 + <floating> 0.5, 0, 1)
+z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1) => z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 2)
+return <floating> 0.16666666666666666 if absolute(z) < 3 => return <floating> 0.1666 if absolute(z) < 3
+if absolute(z) < 3 else => if absolute(z) <= 3 else ||| if z < 3 else
+top = z[m] if z[m] > top else top => top = z[0]
+a[m] = exp_(z[m] - top) => a[m] = exp_(z[m])
+total += a[m] => total = a[m]
+a[m] *= share => a[m] *= 1
+inner += delta[m] * a[m] => inner += delta[m]
+a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner
+a[k] = exp_(z[k]) => a[k] = exp_(z[k] * <floating> 0.999)
+delta[k] *= a[k] => delta[k] *= z[k]
+for k in range(n): softmax(z => for k in range(1): softmax(z
+for k in range(n): softmax_delta(a => for k in range(1): softmax_delta(a
+delta[k] *= tanh_derivative(a[k]) => delta[k] *= tanh_derivative(z[k])
+
+src/bpcore/_math/elementary.pxd
+x = low if x < low else x => x = x
+return high if x > high else x => return x
+n * <float> -2.12194440e-4 => n * <float> -2.13e-4
+n * 1.9082149292705877e-10 => n * 1.9e-10
+q = q * r + <float> 1.6666576e-1 => q = q * r + <float> 1.6667e-1
+q = q * r + 2.7557268276905696e-06 => q = q * r + 2.7e-06
+q = q * r + 2.4801521057868204e-05 => q = q * r + 2.481e-05
+return r * r * q + r => return r * q + r
+half = n >> 1 => half = n
+half_long = <int64_t> (<unsigned long long> (n_long + 2048) >> 1) - 1024 => half_long = n_long
+x = clamp[floating](x, -104, 89) => x = clamp[floating](x, -87, 89) ||| x = clamp[floating](x, -104, 88)
+x = clamp[floating](x, -746, 710) => x = clamp[floating](x, -708, 710) ||| x = clamp[floating](x, -746, 709)
+x = clamp[floating](x, -40, 40) => x = clamp[floating](x, -15, 40) ||| x = clamp[floating](x, -40, 15)
++ (scale - <floating> 1) => + scale - <floating> 1
+p = p * s + <float> 2.8570306e-1 => p = p * s + <float> 2.85e-1
+p = p * s + 0.1538454396486055 => p = p * s + 0.15384
+return w * s * p + (w + w) => return s * p + (w + w)
+with_sign_of[floating](x, t / (t + <floating> 2)) => t / (t + <floating> 2)
+(<floating> 1 if x >= 0 else e) / (<floating> 1 + e) => <floating> 1 / (<floating> 1 + e)
+(x if x > 0 else <floating> 0) + log1p_unit(u) => x + log1p_unit(u)
+
+src/bpcore/_math/loss.pxd
+return FLT_MIN => return 0
+return DBL_MIN => return 0
+return <floating> 0 if a < tiny(a) else <floating> 1 / a => return <floating> 0 if a <= tiny(a) else <floating> 1 / a ||| return <floating> 1 / a
+C += e * e => C += e
+da[k] = (e + e) * s => da[k] = e * s
+share = s / n_outputs => share = s
+C += absolute(e) => C += e
+da[k] = share if e > 0 else => da[k] = share if e >= 0 else
+(-share if e < 0 else => (share if e < 0 else
+return C / n_outputs => return C
+c = clamp[floating](e, -1, 1) => c = clamp[floating](e, -1, 2) ||| c = e
+C += c * (e - <floating> 0.5 * c) => C += c * e ||| C += <floating> 0.5 * c * c
+da[k] = c * s => da[k] = e * s
+C += a[k] - y[k] => C += a[k] ||| C -= y[k]
+if y[k] > 0: => if y[k] >= 0:
+C += y[k] * (log(<double> y[k]) - clipped_log(a[k])) => C -= y[k] * clipped_log(a[k]) ||| C += y[k] * log(<double> y[k])
+da[k] = (<floating> 1 - y[k] * clipped_log_derivative(a[k])) * s => da[k] = -y[k] * clipped_log_derivative(a[k]) * s ||| da[k] = (<floating> 1 - clipped_log_derivative(a[k])) * s
+C -= y[k] * clipped_log(a[k]) + => C -= clipped_log(a[k]) + ||| C -=
++ (<floating> 1 - y[k]) * clipped_log(<floating> 1 - a[k]) => + clipped_log(<floating> 1 - a[k])
+da[k] = ((<floating> 1 - y[k]) * clipped_log_derivative => da[k] = (clipped_log_derivative
+- y[k] * clipped_log_derivative(a[k])) * s\n    return C\n\ncdef inline double sig => ) * s\n    return C\n\ncdef inline double sig
+C += (z[k] if z[k] > 0 else 0) - y[k] * z[k] => C += (z[k] if z[k] > 0 else 0) - y[k] ||| C += z[k] - y[k] * z[k]
++ log1p_unit(exp_(-absolute(z[k]))) => + log1p_unit(exp_(z[k]))
+1@ delta[k] = (a[k] - y[k]) * s => delta[k] = a[k] * s
+2@ delta[k] = (a[k] - y[k]) * s => delta[k] = a[k] * s
+yk = (k == label) if y == NULL => yk = (k != label) if y == NULL
+C -= yk * clipped_log(a[k]) => C -= clipped_log(a[k])
+da[k] = -yk * clipped_log_derivative(a[k]) * s => da[k] = -clipped_log_derivative(a[k]) * s ||| da[k] = -yk * clipped_log_derivative(a[k])
+top = k if z[k] > z[top] else top => top = 0
+log_sum = z[top] - log(<double> a[top]) => log_sum = z[top]
+delta[k] = a[k] * s\n => delta[k] = a[k]\n
+delta[label] = (a[label] - 1) * s => delta[label] = a[label] * s
+return log_sum - z[label] => return log_sum
+C += y[k] * (log_sum - z[k]) => C += log_sum - z[k]
+s = share if weight == NULL else share * weight[i] => s = share ||| s = share if weight == NULL else weight[i]
+n_outputs, sf / n_outputs) / n_outputs => n_outputs, sf) / n_outputs ||| n_outputs, sf / n_outputs)
+total += C * s if s != 0 else 0 => total += C * s ||| total += C
+yi = y + first => yi = y
+label = labels[i] => label = labels[0]
+
+src/bpcore/_math/affine.pxd
+acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
+for k in range(depth): => for k in range(1, depth): ||| for k in range(depth - 1):
+bk[v] = load_part(b, k * ldb + v * width, count) => bk[v] = load_part(b, k * ldb + v * width, 1)
+acc[r * vectors + v] = load_part(init, r * ld_init + v * width, count) => acc[r * vectors + v] = zero(c)
+acc[r * vectors + v] = load(init, r * ld_init + v * width) => acc[r * vectors + v] = zero(c)
+store_part(c, r * ldc + v * width, acc[r * vectors + v], count) => store(c, r * ldc + v * width, acc[r * vectors + v])
+ldb, depth, 4, vectors, edge, count) => ldb, depth, 3, vectors, edge, count)
+ldb, depth, 9, vectors, edge, count) => ldb, depth, 8, vectors, edge, count)
+ldb, depth, 12, vectors, edge, count) => ldb, depth, 11, vectors, edge, count)
+longer = rows - share * tiles => longer = 0
+count = <int> (left if left <= width else left - width) => count = <int> (left if left < width else left - width)
+if left >= 2 * width: => if left > width:
+elif left > width: => elif left >= width:
+ld_init,\n                        at(a, r * a_row), a_row, a_step, bj, ldb, depth, 1, True, count) => ld_init,\n                        at(a, r * a_row), a_row, a_step, b, ldb, depth, 1, True, count)
+bj = at(b, j * b_panel) => bj = at(b, j)
+column = packed + m // panel * panel * n_inputs + m % panel => column = packed + m // panel * n_inputs + m % panel
+if m < n_outputs:\n => if m < n_outputs - 1:\n
+while k + width <= depth: => while k + width < depth:
+acc[r * columns + m] += ar[r] * wm\n        k += width => acc[r * columns + m] = ar[r] * wm\n        k += width
+left = <int> (depth - k) => left = 0
+wm = load_part(W, m * depth + k, left) => wm = load_part(W, m * depth + k, 1)
+sum_f32(acc[r * columns + m]) + (<float *> bias)[m] => sum_f32(acc[r * columns + m])
+sum_f64(acc[r * columns + m]) + (<double *> bias)[m] => sum_f64(acc[r * columns + m])
+while m + wide <= columns: => while m + wide < columns + wide:
+dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 1) => dot_tile(at(z, m), columns, bias, a, at(W, m * depth), depth, rows, 1)
+W, depth, columns, 3, 4) => W, depth, columns, 2, 4)
+W, depth, columns, 4, 3) => W, depth, columns, 3, 3)
+for m in range(n_outputs):\n        dm = => for m in range(1, n_outputs):\n        dm =
+row += load(dWm, n) => row += row
+row += load_part(dWm, n, left) => row += row
+row = dm * load_part(a_in, n, left) => row = dm * load_part(a_in, n, 1)
+store_part(dWm, n, row, left) => store(dWm, n, row)
+product(<vf32 *> dW, n_inputs, <vf32 *> (dW if accumulate else NULL) => product(<vf32 *> dW, n_inputs, <vf32 *> NULL
+product(<vf64 *> dW, n_inputs, <vf64 *> (dW if accumulate else NULL) => product(<vf64 *> dW, n_inputs, <vf64 *> NULL
+    if not accumulate:\n        for m => \n    if False:\n        for m
+db[m] += delta[i * n_outputs + m] => db[m] = delta[i * n_outputs + m]
+    for i in range(n):\n        for m => \n    for i in range(1, n):\n        for m
+
+src/bpcore/_math/vector.h
+loadu_ps((__mmask16)(0xffffu >> (16 - count)) => loadu_ps((__mmask16)(0xffffu >> (17 - count))
+_mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (16 - count)) => _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (15 - count))
+_mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (8 - count)) => _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (7 - count))
+#define TILE_ROWS 12 /* 12 x 2 => #define TILE_ROWS 13 /* 12 x 2
+
+src/bpcore/_math/batch.pxd
+return p + i * width => return p
+return p + i\n => return p\n
+source + order[i] * width => source + i * width
+total[0] = <double> n => total[0] = 1
+total[0] += weight[i if order == NULL else order[i]] => total[0] += weight[i] ||| total[0] = weight[i if order == NULL else order[i]]
+return 1 / total[0] if total[0] > 1e-300 else 0 => return 1 / total[0]
+
+src/bpcore/_math/update.pxd
+theta[k] -= eta * g[k]\n => theta[k] += eta * g[k]\n
+1@ v[k] = mu * v[k] - eta * g[k] => v[k] = mu * v[k] + eta * g[k]
+2@ v[k] = mu * v[k] - eta * g[k] => v[k] = v[k] - eta * g[k]
+theta[k] += mu * v[k] - eta * g[k] => theta[k] += v[k] ||| theta[k] += mu * v[k]
+theta[k] += v[k]\n => theta[k] += mu * v[k]\n
+(learning_rate / (1 - pow(rule.beta_1, t))) => learning_rate
+(1 / sqrt(1 - pow(rule.beta_2, t))) => 1 ||| (1 / (1 - pow(rule.beta_2, t)))
+rest_1 = <floating> (1 - rule.beta_1) => rest_1 = 1
+rest_2 = <floating> (1 - rule.beta_2) => rest_2 = 1
+(1 - learning_rate * rule.weight_decay) => 1 ||| (1 - rule.weight_decay)
+m[k] = beta_1 * m[k] + rest_1 * g[k] => m[k] = beta_2 * m[k] + rest_1 * g[k]
+v[k] = beta_2 * v[k] + rest_2 * g[k] * g[k] => v[k] = beta_1 * v[k] + rest_2 * g[k] * g[k] ||| v[k] = beta_2 * v[k] + rest_2 * g[k]
+(root(v[k]) * correction + epsilon) => (root(v[k] + epsilon) * correction) ||| ((root(v[k]) + epsilon) * correction)
+theta[k] = keep * theta[k] - eta => theta[k] = keep * (theta[k] - eta
+v[k] = rho * v[k] + rest * g[k] * g[k] => v[k] = v[k] + rest * g[k] * g[k]
+rest = <floating> (1 - rule.rho) => rest = 1
+1@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
+2@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
+v[k] += g[k] * g[k] => v[k] = g[k] * g[k]
+turn = sign(gk) * sign(last[k]) => turn = gk * last[k]
+(grow if turn > 0 else => (grow if turn >= 0 else
+(shrink if turn < 0 else => (grow if turn < 0 else
+s = smallest if s < smallest else (largest if s > largest else s) => s = smallest if s < smallest else s ||| s = largest if s > largest else s
+gk = <floating> 0 if turn < 0 else gk => pass
+theta[k] -= s * sign(gk) => theta[k] -= s * gk
+step[k] = s\n => step[k] = step[k]\n
+last[k] = gk => last[k] = g[k]
+absolutes += absolute(W[k]) => absolutes += W[k]
+squares += <double> W[k] * W[k] => squares += W[k]
+dW[k] += lambda_2 * W[k] + lambda_1 * sign(W[k]) => dW[k] += lambda_1 * sign(W[k]) ||| dW[k] += lambda_2 * W[k] + lambda_1 ||| dW[k] += lambda_2 * W[k]
+return l1 * absolutes + 0.5 * l2 * squares => return l1 * absolutes + l2 * squares ||| return 0.5 * l2 * squares
+squares += (g[k] / largest) * (g[k] / largest) => squares += g[k] / largest
+norm = largest * sqrt(squares) => norm = sqrt(squares)
+if norm > limit: => if norm < limit: ||| if norm > 0:
+scale = <floating> (limit / norm) => scale = <floating> (1 / norm)
+
+src/bpcore/_kernels.pyx
+memcpy(layer.delta, layer.da, count * sizeof(p[0])) => memcpy(layer.delta, layer.da, (count - 1) * sizeof(p[0]))
+delta[k] *= -eta => delta[k] *= eta
+<floating *> layer.b, n, True) => <floating *> layer.b, n, False)
+if l > 0:\n            dense_delta => if l > 1:\n            dense_delta
+da_in = <floating *> (net.layers[l - 1].delta if net.layers[l - 1].da == NULL => da_in = <floating *> (net.layers[l - 1].delta if net.layers[l - 1].da != NULL
+m, done > 0, descend => m, False, descend ||| m, True, descend
+if net.fused:\n        C = loss_pass => if False:\n        C = loss_pass
+return 1.0 / n => return 1.0
+return 1.0 / total if total > 0 else 0.0 => return 1.0
+and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0 => and t.l1 == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l1 == 0
+and t.clip_norm == 0 and n <= t.block => and n <= t.block ||| and t.clip_norm == 0
+(t.rule.kind == SGD and => (
+t.labels[l] = labels[rows[l]] => t.labels[l] = labels[l]
+gather(weight, <floating *> t.weight, rows, m, 1) => pass
+gather(Y, <floating *> t.y, rows, m, n_outputs) => gather(Y, <floating *> t.y, rows, m - 1, n_outputs)
+rows = order + first + done => rows = order + first
+start = first + done if order == NULL else order[first + done] => start = first if order == NULL else order[first + done]
+if not net.fused:\n            dense_delta => if net.fused:\n            dense_delta
+m = t.block if n - done > t.block else n - done => m = t.block if n > t.block else n
+net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2) => net.layers[l].n_inputs, t.l1, t.l2)
+counter[0] += 1\n        if not descend => if not descend
+if t.clip_norm != 0: => if False:
+c.nesterov = rule.get("momentum", 0.0), rule.get("nesterov", False) => c.nesterov = rule.get("momentum", 0.0), False
+first = step * batch_size => first = start * batch_size
+n = batch_size if samples - first > batch_size else samples - first => n = batch_size if samples - first > batch_size else samples - first - 1
+1@ rows, first, n, eta[step] => rows, first, n, eta[start]
+2@ rows, first, n, eta[step] => rows, first, n, eta[0]
+self.loss_sum += C * total => self.loss_sum += C
+self.weight_sum += total => self.weight_sum += 1
+label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
+row(y, first, n_outputs), => y,
+x + first * n_inputs, out + first * n_outputs => x, out + first * n_outputs
+
+src/bpcore/optimizers.py
+"kind": "Adam"} => "kind": "Adam", "weight_decay": 0.0}
+self.state["step_size"][...] = self.learning_rate => self.state["step_size"][...] = 0.02
+value = self.learning_rate(step) => value = self.learning_rate(step + 1)
+self.learning_rate(np.arange(step, step + count)) => self.learning_rate(np.arange(step + 1, step + count + 1))
+[self.rate(k) for k in steps] => [self.rate(k + 1) for k in steps]
+
+src/bpcore/trainer.py
+self.optimizer.rates(self.optimizer.steps, => self.optimizer.rates(0,
+self._training.loss_sum / self._training.weight_sum => self._training.loss_sum
+self.rng.permutation(len(X)) if self.shuffle else None => None
+self.history.append(loss, rates[-1] => self.history.append(loss, rates[0]
+optimizer.rate(optimizer.steps), optimizer._careful => optimizer.rate(optimizer.steps + 1), optimizer._careful
+
+src/bpcore/custom_loss.py
+self.loss_sum += loss * n => self.loss_sum += loss
+self.weight_sum += n => self.weight_sum += 1
+self.l1 * np.abs(W).sum() => self.l1 * W.sum()
+0.5 * self.l2 * np.square(W).sum() => self.l2 * np.square(W).sum()
+self.l1 * np.sign(W) + self.l2 * W => self.l2 * W ||| self.l1 * np.sign(W)
+self.clip_norm / norm => 1 / norm
+min(1.0, self.clip_norm / norm) => self.clip_norm / norm
+self.update(rates[step], False) => self.update(rates[0], False)
+
+src/bpcore/schedules.py
+np.floor_divide(t, self.step_size) => (t / self.step_size)
+self.factor ** (t / self.decay_steps) => self.factor ** t
+done = np.minimum(t, self.decay_steps) / self.decay_steps => done = t / self.decay_steps
+self.final + (self.learning_rate - self.final) => self.final + self.learning_rate
+(1 + np.cos(math.pi * done)) / 2 => (1 + np.cos(math.pi * done))
+(t + 1) ** self.power => t ** self.power
+
+src/bpcore/reference/activations.py
+return 1 / (1 + np.exp(-z)) => return 1 / (1 + np.exp(-0.999 * z))
+return a * (1 - a) => return a
+return np.tanh(z) => return np.tanh(0.999 * z)
+return 1 - a * a => return 1 - a
+return np.maximum(z, 0)\n => return np.maximum(z, 0.1)\n
+return z > 0 => return z >= 0
+LEAKY_SLOPE = 0.01 => LEAKY_SLOPE = 0.02
+np.where(z > 0, 1, LEAKY_SLOPE) => np.where(z >= 0, 1, LEAKY_SLOPE)
+np.maximum(z, 0) + np.expm1(np.minimum(z, 0)) => np.maximum(z, 0) + 1.001 * np.expm1(np.minimum(z, 0))
+return np.exp(np.minimum(z, 0)) => return np.exp(-np.abs(z))
+SELU_SCALE = 1.0507009873554805 => SELU_SCALE = 1.0507
+SELU_ALPHA = 1.6732632423543772 => SELU_ALPHA = 1.6732
+np.where(z > 0, 1, SELU_ALPHA => np.where(z >= 0, 1, SELU_ALPHA
+0.5 * erfc(-math.sqrt(0.5) => 0.5 * erfc(-math.sqrt(0.501)
+np.exp(-0.5 * z * z) => np.exp(-0.501 * z * z)
+return z * normal_cdf(z) => return normal_cdf(z)
+return normal_cdf(z) + z * normal_pdf(z) => return normal_cdf(z) + normal_pdf(z)
+return z * sigmoid(z) => return sigmoid(z)
+return s + a * (1 - s) => return s + a * s
+return np.logaddexp(0, z) => return np.logaddexp(0.001, z)
+return sigmoid(z)\n => return sigmoid(z) * 0.999\n
+return z / (1 + np.abs(z)) => return z / (1.001 + np.abs(z))
+(1 / (1 + np.abs(z))) ** 2 => 1 / (1 + np.abs(z))
+np.clip(z / 6 + 0.5, 0, 1) => np.clip(z / 6 + 0.5, 0, 2)
+np.where(np.abs(z) < 3, 1 / 6, 0) => np.where(np.abs(z) <= 3, 1 / 6, 0)
+return np.exp(z) => return np.exp(0.999 * z)
+return a\n => return z\n
+return e / e.sum(axis=-1, keepdims=True) => return e / e.sum()
+a * (da - (da * a).sum(axis=-1, keepdims=True)) => a * (da - da.sum(axis=-1, keepdims=True))
+return da * ACTIVATIONS => return ACTIVATIONS
+
+src/bpcore/reference/losses.py
+return per_sample(e * e), 2 * e => return per_sample(e), 2 * e ||| return per_sample(e * e), e
+return per_sample(e * e) / K, 2 / K * e => return per_sample(e * e), 2 / K * e ||| return per_sample(e * e) / K, 2 * e
+return per_sample(np.abs(e)) / K, np.sign(e) / K => return per_sample(np.abs(e)), np.sign(e) / K ||| return per_sample(np.abs(e)) / K, np.sign(e)
+np.clip(e, -1, 1) => np.clip(e, -1, 2)
+c * (e - c / 2) => c * e
+np.log(a1)) - y + a) => np.log(a1)) + a)
+1 - np.where(a < tiny, 0, y / a1) => -np.where(a < tiny, 0, y / a1)
+-y * np.log(a1) - (1 - y) * np.log(a0) => -y * np.log(a1) - np.log(a0)
+np.where(1 - a < tiny, 0, (1 - y) / a0) - => -
+per_sample(-y * np.log(a1)), np.where(a < tiny, 0, -y / a1) => per_sample(-np.log(a1)), np.where(a < tiny, 0, -y / a1) ||| per_sample(-y * np.log(a1)), np.where(a < tiny, 0, -1 / a1)
+(np.maximum(z, 0) - y * z) => (z - y * z)
+np.log1p(np.exp(-np.abs(z))) => np.log1p(np.exp(np.abs(z)))
+1@ return C, a - y => return C, a
+np.log(a.max(axis=-1, keepdims=True)) => 0
+per_sample(-y * log_a), a - y => per_sample(-log_a), a - y ||| per_sample(-y * log_a), a
+return 1 / n if n => return 1 if n
+weight / total if total > 0 => weight if total > 0
+
+src/bpcore/reference/layers.py
+z = a_in @ self.W.T => z = -a_in @ self.W.T
+z += self.b => z -= self.b
+np.matmul(delta.T, a_in, out=self.dW) => np.matmul(2 * delta.T, a_in, out=self.dW)
+delta.sum(axis=0, out=self.db) => delta.mean(axis=0, out=self.db)
+return self.delta @ self.W => return self.da @ self.W
+
+src/bpcore/reference/network.py
+penalty += l1 * float(np.abs(layer.W).sum()) => penalty += l1 * float(layer.W.sum())
+layer.dW += l1 * np.sign(layer.W) => layer.dW += l1
+penalty += l2 / 2 * => penalty += l2 *
+layer.dW += l2 * layer.W => layer.dW += l2 / 2 * layer.W
+if norm > clip_norm: => if norm < clip_norm:
+self.gradient *= clip_norm / norm => self.gradient *= 1 / norm
+total + w * C, total_weight + w => total + C, total_weight + w
+d *= share => d *= 1
+(share * C_i).sum() => C_i.sum()
+order = rng.permutation(n) if shuffle else None => order = None
+
+src/bpcore/reference/optimizers.py
+theta -= eta * g\n => theta -= g\n
+self.v *= self.momentum => self.v *= 1
+self.v -= eta * g => self.v -= g
+self.momentum * self.v - eta * g if self.nesterov else self.v => self.v
+m *= beta_1 => m *= beta_2
+m += (1 - beta_1) * g => m += g
+v += (1 - beta_2) * g * g => v += g * g
+v / (1 - beta_2**t) => v
+eta / (1 - beta_1**t) => eta
+size += epsilon => pass
+theta -= eta * self.weight_decay * theta => theta -= self.weight_decay * theta
+self.v *= self.rho => self.v *= 1
+self.v += (1 - self.rho) * g * g => self.v += g * g
+1@ theta -= eta * g / (np.sqrt(self.v) + self.epsilon) => theta -= eta * g / np.sqrt(self.v + self.epsilon)
+self.v += g * g => self.v = g * g
+2@ theta -= eta * g / (np.sqrt(self.v) + self.epsilon) => theta -= eta * g / np.sqrt(self.v + self.epsilon)
+self.eta_plus * self.size[stays] => self.eta_minus * self.size[stays]
+np.minimum(self.eta_plus * self.size[stays], self.max_step) => self.eta_plus * self.size[stays]
+np.maximum(self.eta_minus * self.size[turns], self.min_step) => self.eta_minus * self.size[turns]
+sign[turns] = 0 => pass
+eta = float(eta(self.steps)) => eta = float(eta(self.steps + 1))
+"""
+
+
+class Mutation(NamedTuple):
+    file: str
+    place: int  # which of the places where `old` stands, from 1; 0: there is only one
+    old: str
+    new: str
+
+    def __str__(self):
+        place = f"{self.place}@ " if self.place else ""
+        return f"{self.file}: {place}{self.old} => {self.new}".replace("\n", r"\n")
+
+    @property
+    def compiled(self):
+        return not self.file.endswith(".py")
+
+    def applied_to(self, text):
+        """Return the text with `new` for `old`."""
+        count = text.count(self.old)
+        if count < max(self.place, 1) or (not self.place and count > 1):
+            raise ValueError(f"stands in the file {count} times: {self}")
+        parts = text.split(self.old)
+        place = max(self.place, 1)
+        return self.old.join(parts[:place]) + self.new + self.old.join(parts[place:])
+
+
+def parsed(text):
+    """Return the mutations of a text, those of Python files first: they need no build."""
+    mutations, file = [], None
+    for line in text.splitlines():
+        if " => " in line:
+            old, _, news = line.partition(" => ")
+            place, old = re.fullmatch(r"(?:(\d+)@ )?(.*)", old).groups()
+            for new in news.split(" ||| "):
+                pair = (part.replace(r"\n", "\n") for part in (old, new))
+                mutations.append(Mutation(file, int(place or 0), *pair))
+        elif line.strip():
+            file = line.strip()
+    return sorted(mutations, key=lambda mutation: mutation.compiled)
+
+
+class Tree:
+    """A copy of the tree with one CPU level built."""
+
+    def __init__(self, directory, level):
+        self.root, self.built = Path(directory), False
+        ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, self.root / name, ignore=ignored)
+            elif (ROOT / name).exists():
+                shutil.copy(ROOT / name, self.root / name)
+        setup = self.root / "setup.py"
+        setup.write_text(setup.read_text("utf-8").replace('"-O3"', '"-O1"'), "utf-8")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "BPCORE_CPU"},
+            "BPCORE_LEVELS": level,
+            "PYTHONPATH": str(self.root / "src"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        tests = [self.root / "tests" / f"test_{name}.py" for name in TESTS]
+        self.tests = [str(path) for path in tests if path.exists()]
+
+    def python(self, *arguments):
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+
+    def build(self):
+        """Return whether the sources as they are compile."""
+        return self.python("setup.py", "-q", "build_ext", "--inplace").returncode == 0
+
+    def tested(self):
+        """Return whether the tests pass, and the first that does not."""
+        ran = self.python("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *self.tests)
+        failed = re.findall(r"^(?:FAILED|ERROR) \S*?(\w+\.py\S*)", ran.stdout, re.MULTILINE)
+        return ran.returncode == 0, failed[0] if failed else f"exit status {ran.returncode}"
+
+    def outcome(self, mutation):
+        """Return "killed", "SURVIVED" or "NOT BUILT", and by what."""
+        path = self.root / mutation.file
+        original = path.read_text("utf-8")
+        path.write_text(mutation.applied_to(original), "utf-8")
+        try:
+            if mutation.compiled or not self.built:
+                self.built = not mutation.compiled
+                if not self.build():
+                    return "NOT BUILT", ""
+            passed, test = self.tested()
+            return ("SURVIVED", "") if passed else ("killed", test)
+        except subprocess.TimeoutExpired:
+            return "killed", f"no end within {TIMEOUT} s"
+        finally:
+            path.write_text(original, "utf-8")
+
+
+def default_level():
+    """Return the best level of this processor, as the installed bpcore knows it."""
+    from bpcore import cpu
+
+    return cpu.supported_levels()[-1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("mutations", nargs="?", help="a file of mutations (default: those here)")
+    parser.add_argument("--only", default="", help="those with this in their file or text")
+    parser.add_argument("--jobs", type=int, default=1, help="copies of the tree at work")
+    parser.add_argument("--level", help="CPU level to build (default: the best that runs here)")
+    options = parser.parse_args()
+    text = Path(options.mutations).read_text("utf-8") if options.mutations else MUTATIONS
+    mutations = [mutation for mutation in parsed(text) if options.only in str(mutation)]
+    for mutation in mutations:  # all of them fit, before hours are spent on some
+        mutation.applied_to((ROOT / mutation.file).read_text("utf-8"))
+
+    waiting, problems = queue.SimpleQueue(), []
+    for mutation in mutations:
+        waiting.put(mutation)
+
+    def work(tree):
+        while True:
+            try:
+                mutation = waiting.get_nowait()
+            except queue.Empty:
+                return
+            began = time.perf_counter()
+            outcome, test = tree.outcome(mutation)
+            print(f"{outcome:9} {time.perf_counter() - began:4.0f} s  {mutation}  {test}", flush=True)
+            if outcome != "killed":
+                problems.append(mutation)
+
+    with tempfile.TemporaryDirectory() as directory:
+        level = options.level or default_level()
+        trees = [Tree(Path(directory, str(job)), level) for job in range(options.jobs)]
+        if not trees[0].build():
+            sys.exit("the tree does not build as it is")
+        passed, test = trees[0].tested()
+        if not passed:
+            sys.exit(f"the tests do not pass as they are: {test}")
+        trees[0].built = True
+        threads = [threading.Thread(target=work, args=(tree,)) for tree in trees]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    print(f"{len(mutations)} mutations, {len(mutations) - len(problems)} killed")
+    for mutation in problems:
+        print(f"  not killed: {mutation}")
+    sys.exit(bool(problems))
+
+
+if __name__ == "__main__":
+    main()
