@@ -242,8 +242,8 @@ def test_stop_training_ends_after_the_epoch(data, stop_at, epochs):
     history = trainer.run(*data, 4, callbacks=[Log(1, stop_at=stop_at)])
     assert len(history) == trainer.epoch == epochs
     assert trainer.stop_training == (stop_at is not None)
-    trainer.run(*data, 1)
-    assert len(history) == epochs + 1
+    trainer.run(*data, 2)
+    assert len(history) == epochs + 2
 
 
 def test_early_stopping_restores_the_best_weights(data):
@@ -321,6 +321,22 @@ def test_interrupt_leaves_weights_state_and_steps_that_belong_together(rng, n, l
     for name, vector in trainer.optimizer.state.items():
         assert_array_equal(vector, again.optimizer.state[name])
     trainer.run(X[:64], Y[:64], 1)
+
+
+def test_interrupt_is_heard_within_an_epoch_of_large_steps():
+    X, Y = np.ones((4000, 1000), "float32"), np.ones((4000, 10), "float32")
+    trainer = bp.Trainer(bp.mlp([1000, 1000, 10], rng=0), bp.Adam(), 1)
+    sent = []
+
+    def interrupt():
+        sent.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Timer(0.05, interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(X, Y, 100)
+    assert time.perf_counter() - sent[0] < 0.5
+    assert trainer.epoch == 0
 
 
 def test_loss_that_raises_leaves_weights_and_steps_that_belong_together(data):
@@ -433,18 +449,52 @@ def test_state_that_overflows_is_a_divergence(data, name):
     assert_array_equal(trainer.network.parameters, before)
 
 
-def test_recovery_of_many_steps_is_quick(rng):
-    # An infinite weight behind a sigmoid leaves the loss finite, so it shows late.
-    X, Y = rng.uniform(0.5, 1.5, (4000, 784)).astype("float32"), np.full((4000, 10), 9.0)
-    net = bp.mlp([784, 10], output="sigmoid", rng=0)
+@pytest.mark.parametrize("n_inputs", [1, 784])
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 9, 64, 1000, 3999, 4000])
+def test_the_step_that_diverged_is_found_soon_however_late_it_shows(rng, step, n_inputs):
+    # An infinite weight behind a sigmoid leaves the loss finite.
+    X, Y = rng.uniform(0.5, 1.5, (4000, n_inputs)).astype("float32"), np.full((4000, 10), 9.0)
+    net = bp.mlp([n_inputs, 10], output="sigmoid", rng=0)
     net.parameters *= 1e-3
-    trainer = bp.Trainer(net, bp.SGD(lambda k: 3e38 if k == 9 else 1e-9), 1, shuffle=False)
+    rate = lambda k: 3e38 if k == step - 1 else 1e-9  # noqa: E731
+    trainer = bp.Trainer(net, bp.SGD(rate), 1, shuffle=False)
     began = time.perf_counter()
-    with pytest.raises(bp.DivergenceError, match="epoch 1, at step 10 of 4000"):
+    with pytest.raises(bp.DivergenceError, match=f"epoch 1, at step {step} of 4000"):
         trainer.run(X, Y, 1)
     assert time.perf_counter() - began < 2
-    assert trainer.optimizer.steps == 9
+    assert trainer.optimizer.steps == step - 1
     assert finite(trainer)
+
+
+def test_divergence_after_a_callback_changed_the_weights(data):
+    class Double(bp.Callback):
+        every = 3
+
+        def on_steps(self, trainer):
+            trainer.network.parameters[...] *= 2
+            changed.append(trainer.network.parameters.copy())
+
+    changed = []
+    trainer = bp.Trainer(bp.mlp([3, 2], rng=0), bp.Adam(lambda k: 1e-3 if k < 7 else 1e38), 1)
+    with pytest.raises(bp.DivergenceError, match=r"epoch 1, at step [89] of 23"):
+        trainer.run(*data, 1, callbacks=[Double()])
+    assert len(changed) == 2
+    last = np.abs(trainer.network.parameters - changed[-1]).max()
+    assert 0 < last < 3e-3  # Adam's steps of 1e-3; undoubled it would be half the weights
+
+
+def test_loss_that_raises_for_outputs_that_are_not_finite(data):
+    def loss(a, y):
+        if not np.isfinite(a).all():
+            raise ZeroDivisionError("not finite")
+        return squared(a, y)
+
+    net = bp.mlp([3, 2], loss=loss, rng=0)
+    trainer = bp.Trainer(net, bp.SGD(lambda k: 3e38 if k == 3 else 0.01), 5, shuffle=False)
+    with pytest.raises(ZeroDivisionError, match="not finite"):
+        trainer.run(*data, 1)
+    assert finite(trainer)
+    assert trainer.optimizer.steps == 3
 
 
 def test_divergence_tells_the_callbacks(data):

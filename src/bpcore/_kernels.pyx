@@ -27,13 +27,14 @@ from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
     SQUARED_ERROR, loss_block,
 )
+from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
     dense_t, network_t, pack, packed_size, whole_vectors, worth_packing,
 )
 from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_by_norm, is_calm, penalize, rule_t, update,
 )
-from bpcore._math.vector cimport LANES_F32, TILE_ROWS
+from bpcore._math.vector cimport LANES_F32, TILE_ROWS, vf32, vf64
 
 cnp.import_array()
 
@@ -75,11 +76,33 @@ cdef void forward_product(
                    <const floating *> layer.b, z, n, layer.n_inputs, layer.n_outputs)
 
 
+cdef void forward_one(const dense_t *layer, const floating *a_in, floating *z) noexcept nogil:
+    """z = W a_in + b, one sample"""
+    if floating is float:
+        matvec_forward(<vf32 *> a_in, <vf32 *> layer.W, <vf32 *> layer.b, <vf32 *> z,
+                       layer.n_inputs, layer.n_outputs)
+    else:
+        matvec_forward(<vf64 *> a_in, <vf64 *> layer.W, <vf64 *> layer.b, <vf64 *> z,
+                       layer.n_inputs, layer.n_outputs)
+
+
 cdef void backward_product(
     const dense_t *layer, const floating *delta, floating *da_in, Py_ssize_t n
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs)
+
+
+cdef void backward_one(
+    const dense_t *layer, const floating *delta, floating *da_in
+) noexcept nogil:
+    """∂C/∂a_in = Wᵀ δ, one sample"""
+    if floating is float:
+        matvec_backward(<vf32 *> delta, <vf32 *> layer.W, <vf32 *> da_in, layer.n_inputs,
+                        layer.n_outputs)
+    else:
+        matvec_backward(<vf64 *> delta, <vf64 *> layer.W, <vf64 *> da_in, layer.n_inputs,
+                        layer.n_outputs)
 
 
 cdef void gradient_product(
@@ -90,12 +113,31 @@ cdef void gradient_product(
     affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, accumulate)
 
 
+cdef void gradient_one(
+    const dense_t *layer, const floating *delta, const floating *a_in, floating scale,
+    floating *dW, floating *db, bint accumulate,
+) noexcept nogil:
+    """∂C/∂W = s δ a_inᵀ, ∂C/∂b = s δ, one sample"""
+    cdef Py_ssize_t m
+    if floating is float:
+        outer_product(<vf32 *> delta, <vf32 *> a_in, <vf32 *> &scale, <vf32 *> dW,
+                      layer.n_inputs, layer.n_outputs, accumulate)
+    else:
+        outer_product(<vf64 *> delta, <vf64 *> a_in, <vf64 *> &scale, <vf64 *> dW,
+                      layer.n_inputs, layer.n_outputs, accumulate)
+    for m in range(layer.n_outputs):
+        db[m] = (db[m] if accumulate else <floating> 0) + scale * delta[m]
+
+
 cdef void dense_forward(
     dense_t *layer, const floating *a_in, Py_ssize_t n, bint padded
 ) noexcept nogil:
     """z = a_in Wᵀ + b, a = σ(z); padded buffers are worked on in whole vectors."""
     cdef Py_ssize_t count = n * layer.n_outputs
-    forward_product(layer, a_in, <floating *> layer.z, n)
+    if n == 1 and layer.packed == NULL:  # a last row of a packed batch is summed as its others are
+        forward_one(layer, a_in, <floating *> layer.z)
+    else:
+        forward_product(layer, a_in, <floating *> layer.z, n)
     activate(layer.activation, <const floating *> layer.z, <floating *> layer.a, n,
              layer.n_outputs, whole_vectors(a_in, count) if padded else count)
 
@@ -114,10 +156,17 @@ cdef void dense_backward(
     dense_t *layer, const floating *a_in, floating *da_in, Py_ssize_t n, bint accumulate
 ) noexcept nogil:
     """∂C/∂a_in = δ W (unless NULL), ∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ"""
+    cdef const floating *delta = <const floating *> layer.delta
+    if n == 1:
+        if da_in != NULL:
+            backward_one(layer, delta, da_in)
+        gradient_one(layer, delta, a_in, <floating> 1, <floating *> layer.dW,
+                     <floating *> layer.db, accumulate)
+        return
     if da_in != NULL:
-        backward_product(layer, <const floating *> layer.delta, da_in, n)
-    gradient_product(layer, <const floating *> layer.delta, a_in, <floating *> layer.dW,
-                     <floating *> layer.db, n, accumulate)
+        backward_product(layer, delta, da_in, n)
+    gradient_product(layer, delta, a_in, <floating *> layer.dW, <floating *> layer.db, n,
+                     accumulate)
 
 
 cdef void dense_descend(
@@ -127,6 +176,12 @@ cdef void dense_descend(
     cdef floating *delta = <floating *> layer.delta
     cdef floating eta = <floating> learning_rate
     cdef Py_ssize_t k
+    if n == 1:
+        if da_in != NULL:
+            backward_one(layer, <const floating *> delta, da_in)
+        gradient_one(layer, <const floating *> delta, a_in, -eta, <floating *> layer.W,
+                     <floating *> layer.b, True)
+        return
     if da_in != NULL:
         backward_product(layer, <const floating *> delta, da_in, n)
     for k in range(n * layer.n_outputs):
@@ -195,7 +250,10 @@ cdef void predict_rows(
     cdef dense_t *layer
     for l in range(net.n_layers):
         layer = &net.layers[l]
-        forward_product(layer, x if l == 0 else <const floating *> a, z, n)
+        if n == 1 and layer.packed == NULL:
+            forward_one(layer, x if l == 0 else <const floating *> a, z)
+        else:
+            forward_product(layer, x if l == 0 else <const floating *> a, z, n)
         activate(layer.activation, <const floating *> z, out if l == net.n_layers - 1 else a,
                  n, layer.n_outputs, n * layer.n_outputs)
 

@@ -19,7 +19,7 @@ from cython cimport floating
 
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, TILE_ROWS, at, broadcast, lanes, load, load_part, store, store_part,
-    sum_f32, sum_f64, vec, vf32, vf64, zero,
+    store_sum, vec, vf32, vf64, zero,
 )
 
 
@@ -197,10 +197,7 @@ cdef inline void dot_tile(
                 acc[r * columns + m] += ar[r] * wm
     for r in range(rows):
         for m in range(columns):
-            if vec is vf32:
-                (<float *> z)[r * ldz + m] = sum_f32(acc[r * columns + m]) + (<float *> bias)[m]
-            else:
-                (<double *> z)[r * ldz + m] = sum_f64(acc[r * columns + m]) + (<double *> bias)[m]
+            store_sum(z, r * ldz + m, acc[r * columns + m], at(bias, m))
 
 
 cdef inline void dot_rows(
@@ -234,35 +231,6 @@ cdef inline void product_of_dots(
         else:
             dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 1, 8)
         r = after
-
-
-cdef inline void outer_product(
-    vec *dW,           # OUT (n_outputs, n_inputs)
-    const vec *delta,  # IN  (n_outputs,)
-    const vec *a_in,   # IN  (n_inputs,)
-    Py_ssize_t n_inputs, Py_ssize_t n_outputs,
-    bint accumulate,
-) noexcept nogil:
-    """δᵀ a_in of one sample, row by row in the order of memory."""
-    cdef Py_ssize_t m, n, width = lanes(dW), whole = n_inputs // width * width
-    cdef int left = <int> (n_inputs - whole)
-    cdef vec dm, row
-    cdef vec *dWm = dW
-    for m in range(n_outputs):
-        dm = broadcast(delta, m)
-        n = 0
-        while n < whole:
-            row = dm * load(a_in, n)
-            if accumulate:
-                row += load(dWm, n)
-            store(dWm, n, row)
-            n += width
-        if left:
-            row = dm * load_part(a_in, n, left)
-            if accumulate:
-                row += load_part(dWm, n, left)
-            store_part(dWm, n, row, left)
-        dWm = at(dWm, n_inputs)
 
 
 cdef inline void affine_forward(
@@ -315,14 +283,7 @@ cdef inline void affine_gradient(
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ_i δ_i; dW and db overlap nothing."""
     cdef Py_ssize_t i, m
-    if n == 1:
-        if floating is float:
-            outer_product(<vf32 *> dW, <vf32 *> delta, <vf32 *> a_in, n_inputs, n_outputs,
-                          accumulate)
-        else:
-            outer_product(<vf64 *> dW, <vf64 *> delta, <vf64 *> a_in, n_inputs, n_outputs,
-                          accumulate)
-    elif floating is float:
+    if floating is float:
         product(<vf32 *> dW, n_inputs, <vf32 *> (dW if accumulate else NULL), n_inputs,
                 <vf32 *> delta, 1, n_outputs, <vf32 *> a_in, n_inputs, 1, n_outputs, n_inputs, n)
     else:

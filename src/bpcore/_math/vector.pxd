@@ -94,3 +94,11 @@ cdef inline vec *at(const vec *p, Py_ssize_t k) noexcept nogil:
         return <vec *> (<float *> p + k)
     else:
         return <vec *> (<double *> p + k)
+
+
+cdef inline void store_sum(vec *p, Py_ssize_t k, vec x, const vec *start) noexcept nogil:
+    """p[k] = start[0] + the sum of x's lanes"""
+    if vec is vf32:
+        (<float *> p)[k] = (<const float *> start)[0] + sum_f32(x)
+    else:
+        (<double *> p)[k] = (<const double *> start)[0] + sum_f64(x)
