@@ -262,7 +262,7 @@ def test_what_the_kernels_would_not_notice_cannot_be_assigned(name, value):
         ((2, 2), {"dtype": "float16"}, TypeError, ["float16", "float32"]),
         ((2, 2), {"dtype": "complex64"}, TypeError, ["complex64"]),
         ((2, 2), {"dtype": int}, TypeError, ["int", "float32"]),
-        ((2, 2), {"dtype": np.longdouble}, TypeError, ["longdouble", "float32"]),
+        ((2, 2), {"dtype": "float128x"}, TypeError, ["float128x", "float32"]),
         ((2, 2), {"dtype": np.dtype(np.float32).newbyteorder()}, TypeError, ["float32"]),
         ((2, 2), {"dtype": None}, TypeError, ["None", "float32"]),
         ((2, 2), {"dtype": ","}, TypeError, ["','", "float32"]),

@@ -335,7 +335,7 @@ def test_interrupt_is_heard_within_an_epoch_of_large_steps():
     threading.Timer(0.05, interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         trainer.run(X, Y, 100)
-    assert time.perf_counter() - sent[0] < 0.5
+    assert time.perf_counter() - sent[0] < 1
     assert trainer.epoch == 0
 
 

@@ -110,7 +110,8 @@ class CustomLossTraining:
         """Return C and fill the network's gradient, penalties and clipping included."""
         net = self.network
         loss, da = net._called_loss(net.forward(X).copy(), Y)
-        if not (math.isfinite(loss) and np.isfinite(da).all()):
+        numbers = np.asarray(da).dtype.kind in "fiu"  # what is not, backpropagate refuses
+        if not math.isfinite(loss) or (numbers and not np.isfinite(da).all()):
             return math.nan
         net.backpropagate(da)
         for layer in net.layers:

@@ -297,9 +297,14 @@ class Network:
         else:
             X, y, labels, sample_weight = self._checked(X, Y, sample_weight)
             Y = labels if y is None else y
-        self.parameters[...] = theta
-        self.forward(X)
-        return self.backward(Y, sample_weight), self.gradient.copy()
+        before = self.parameters.copy()
+        try:
+            self.parameters[...] = theta
+            self.forward(X)
+            return self.backward(Y, sample_weight), self.gradient.copy()
+        except BaseException:  # a callable loss may raise
+            self.parameters[...] = before
+            raise
 
     def fit(
         self,

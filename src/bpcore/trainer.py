@@ -158,12 +158,11 @@ class Trainer:
         batch's afterwards: call forward and backward to look at them.
         """
         optimizer = self.optimizer
+        rate = optimizer.rate(optimizer.steps)
         if self._training is None:
             self._check_step(X, Y, sample_weight)
             self._lay_out()
-        loss, updated = self._training.step(
-            X, Y, sample_weight, optimizer.rate(optimizer.steps), optimizer._careful
-        )
+        loss, updated = self._training.step(X, Y, sample_weight, rate, optimizer._careful)
         if not updated:
             self._step_with_care(loss)
         return loss
@@ -222,14 +221,17 @@ class Trainer:
                 f"{type(self.optimizer).__name__} needs full batches, batch_size is "
                 f"{self.batch_size} for {len(data[0])} samples: set batch_size=None"
             )
+        # Refused, if need be, before anything begins.
+        rates = self._rates(data) if epochs else np.empty(0)
         self._lay_out()
         self.stop_training = False
         with ExitStack() as ends:  # every callback that began gets its end, whatever happens
             for hook in hooks:
                 ends.callback(hook.on_train_end, self)
                 hook.on_train_begin(self)
-            for _ in range(epochs):
-                self._run_epoch(data, validation_data, hooks)
+            for epoch in range(epochs):
+                rates = self._rates(data) if epoch else rates
+                self._run_epoch(data, rates, validation_data, hooks)
                 if self.stop_training:
                     break
         return self.history
@@ -305,14 +307,22 @@ class Trainer:
     def __copy__(self) -> Trainer:
         return copy.deepcopy(self)
 
+    def _rates(self, data: tuple[Any, ...]) -> Array:
+        """Return the learning rates of the next epoch's steps."""
+        count = -(-len(data[0]) // self._batch_of(data))
+        return self.optimizer.rates(self.optimizer.steps, count)
+
     def _run_epoch(
-        self, data: tuple[Any, ...], validation_data: tuple[Any, ...] | None, hooks: list[Callback]
+        self,
+        data: tuple[Any, ...],
+        rates: Array,
+        validation_data: tuple[Any, ...] | None,
+        hooks: list[Callback],
     ) -> None:
         """Run one epoch: the steps, the validation, the history, the callbacks."""
         began = time.perf_counter()
         X, y, labels, weight = data
         batch = self._batch_of(data)
-        rates = self.optimizer.rates(self.optimizer.steps, -(-len(X) // batch))
         order = self.rng.permutation(len(X)) if self.shuffle else None
         self._training.reset_loss()
         self._run_steps((X, y, labels, weight, order, batch), rates, hooks)
