@@ -59,7 +59,8 @@ class Trainer:
     clip_norm : float, optional
         Longest gradient, by its Euclidean norm over all parameters; longer ones are scaled down.
     n_threads : int, optional
-        At most so many threads; by default BPCORE_NUM_THREADS, or the processors there are.
+        Upper bound of the threads of a run, by default BPCORE_NUM_THREADS or the processors
+        there are; a run uses one. Several trainers may run in threads of yours at once.
     rng : int, numpy.random.Generator, SeedSequence or None
         What the samples are shuffled by.
 
