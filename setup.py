@@ -52,6 +52,8 @@ DIRECTIVES = {
     "cdivision": True,
     "initializedcheck": False,
     "embedsignature": True,
+    "auto_pickle": False,  # pointers cannot be pickled: TypeError, without methods that say so
+    "autotestdict": False,  # an empty __test__ would be a name that the stubs must have
 }
 
 

@@ -254,12 +254,13 @@ def test_reference_counts(rng):
             with pytest.raises(ValueError, match="out has shape"):
                 net.predict(X, X)
         net.forward(X)
-        gc.collect()
 
     work()
+    gc.collect()
     before = [sys.getrefcount(thing) for thing in held]
     for _ in range(50):
         work()
+    gc.collect()
     after = [sys.getrefcount(thing) for thing in held]
     assert all(abs(x - y) < 25 for x, y in zip(before, after, strict=True)), (before, after)
 
