@@ -286,6 +286,31 @@ def test_progress_bar_of_fit(data, capsys):
 # ------------------------------------------------------------- after an interrupt or an error
 
 
+@pytest.fixture
+def interrupt_later():
+    """A function that sends Ctrl-C after so many seconds, and the list of when it did.
+
+    Where SIGINT is ignored, as in the background jobs of a shell, it gets Python's handler.
+    """
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    sent, timers = [], []
+
+    def interrupt():
+        sent.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    def later(seconds):
+        timers.append(threading.Timer(seconds, interrupt))
+        timers[-1].start()
+        return sent
+
+    yield later
+    for timer in timers:
+        timer.cancel()
+        timer.join()
+    signal.signal(signal.SIGINT, handler)
+
+
 def steps_again(trainer, X, Y, batch_size):
     """A new trainer of the same kind after as many steps as this one says that it has done."""
     again = bp.Trainer(made(loss=trainer.network.loss), bp.Adam(), batch_size, shuffle=False)
@@ -299,17 +324,13 @@ def steps_again(trainer, X, Y, batch_size):
 
 @pytest.mark.parametrize("n", [64, 400_000], ids=["short epochs", "long epochs"])
 @pytest.mark.parametrize("loss", ["squared_error", squared], ids=["named", "callable"])
-def test_interrupt_leaves_weights_state_and_steps_that_belong_together(rng, n, loss):
+def test_interrupt_leaves_weights_state_and_steps_that_belong_together(
+    rng, n, loss, interrupt_later
+):
     X, Y = rng.standard_normal((n, 3)).astype("float32"), rng.random((n, 2)).astype("float32")
     log = Log()
     trainer = bp.Trainer(made(loss=loss), bp.Adam(), 64, shuffle=False)
-    sent = []
-
-    def interrupt():
-        sent.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    threading.Timer(0.1, interrupt).start()
+    sent = interrupt_later(0.1)
     with pytest.raises(KeyboardInterrupt):
         trainer.run(X, Y, 10**9, callbacks=[log])
     assert time.perf_counter() - sent[0] < 1
@@ -323,16 +344,10 @@ def test_interrupt_leaves_weights_state_and_steps_that_belong_together(rng, n, l
     trainer.run(X[:64], Y[:64], 1)
 
 
-def test_interrupt_is_heard_within_an_epoch_of_large_steps():
+def test_interrupt_is_heard_within_an_epoch_of_large_steps(interrupt_later):
     X, Y = np.ones((4000, 1000), "float32"), np.ones((4000, 10), "float32")
     trainer = bp.Trainer(bp.mlp([1000, 1000, 10], rng=0), bp.Adam(), 1)
-    sent = []
-
-    def interrupt():
-        sent.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    threading.Timer(0.05, interrupt).start()
+    sent = interrupt_later(0.05)
     with pytest.raises(KeyboardInterrupt):
         trainer.run(X, Y, 100)
     assert time.perf_counter() - sent[0] < 1

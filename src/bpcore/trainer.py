@@ -157,6 +157,9 @@ class Trainer:
         -----
         The layers' z, a, da and delta, and the gradient vector, are not the
         batch's afterwards: call forward and backward to look at them.
+
+        Plain SGD rounds differently here and in `run`, which never writes the gradient down
+        (docs/design.md); all other optimisers give the same bits.
         """
         optimizer = self.optimizer
         rate = optimizer.rate(optimizer.steps)
