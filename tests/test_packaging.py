@@ -43,6 +43,7 @@ def added():
         "importlib.resources",
         "matplotlib",
         "multiprocessing",
+        "numpy.random",
         "numpy.testing",
         "onnx",
         "pandas",

@@ -120,8 +120,10 @@ def test_every_activation(activation, dtype, level, rng):
     ids=["StepDecay", "ExponentialDecay", "CosineDecay", "InverseScaling", "callable"],
 )
 @pytest.mark.parametrize("make", [bp.SGD, bp.AdamW], ids=["SGD", "AdamW"])
-def test_schedules(make, rate, dtype, level, rng):
+@pytest.mark.parametrize("called", [False, True], ids=["named", "callable"])
+def test_schedules(called, make, rate, dtype, level, rng):
     net, X, Y, _ = problem(dtype, rng)
+    net = bp.Network(copy.deepcopy(net.layers), log_cosh) if called else net
     history = check_fit(net, X, Y, make(rate), arguments({}, None), dtype)
     last_steps = [5 * epoch + 4 for epoch in range(4)]
     assert_allclose(history.learning_rate, [rate(step) for step in last_steps], rtol=1e-15)
@@ -178,6 +180,28 @@ def test_callable_loss(name, extra, dtype, level, rng):
     batch_size = None if name == "Rprop" else 5
     given = arguments(EXTRAS[extra], None, batch_size=batch_size)
     check_fit(net, X, Y, RULES[name](), given, dtype)
+
+
+@pytest.mark.parametrize("called", [False, True], ids=["named", "callable"])
+def test_clip_norm(called, dtype, level, rng):
+    """A gradient longer than the limit gets its length, a shorter one stays as it is."""
+    start, X, Y, _ = problem(dtype, rng)
+    start = bp.Network(copy.deepcopy(start.layers), log_cosh) if called else start
+    start.forward(X)
+    start.backward(Y)
+    length = float(np.linalg.norm(start.gradient.astype(np.float64)))
+    for clip_norm, wanted in ((0.25 * length, 0.25 * length), (1.5 * length, length)):
+        for run in (False, True):
+            net = copy.deepcopy(start)
+            trainer = bp.Trainer(net, bp.SGD(1.0), None, clip_norm=clip_norm)
+            if run:
+                trainer.run(X, Y)
+            else:
+                trainer.step(X, Y)
+            moved = (start.parameters - net.parameters).astype(np.float64)
+            assert np.linalg.norm(moved) == pytest.approx(wanted, rel=RTOL["pass"][dtype])
+            cosine = moved @ start.gradient / (wanted * length)
+            assert cosine == pytest.approx(1, rel=RTOL["pass"][dtype])
 
 
 class TestBlocks:

@@ -316,14 +316,22 @@ def _number(text: str, kind: type, wanted: str, accepts: Callable[[Any], bool]) 
     return value
 
 
+def _start() -> int:
+    """Run the demonstration, in a process whose BLAS has the number of threads asked for.
+
+    BLAS by itself takes every processor, and for matrices this small that can make NumPy several
+    times slower: no fair comparison. It reads its limit when it is loaded, which importing bpcore
+    has just done, so the demonstration runs in a new process.
+    """
+    limits = _blas_environment(_parse(None).threads)
+    if not limits:
+        return main()
+    try:
+        command = [sys.executable, *sys.orig_argv[1:]]
+        return subprocess.call(command, env={**os.environ, **limits})
+    except KeyboardInterrupt:  # which the new process gets too, and answers
+        return 130
+
+
 if __name__ == "__main__":
-    # BLAS by itself takes every processor, and for matrices this small that can make NumPy several
-    # times slower: no fair comparison. It reads its limit when it is loaded, which importing bpcore
-    # has just done, so the demonstration runs in a new process.
-    if limits := _blas_environment(_parse(None).threads):
-        try:
-            command = [sys.executable, *sys.orig_argv[1:]]
-            sys.exit(subprocess.call(command, env={**os.environ, **limits}))
-        except KeyboardInterrupt:  # which the new process gets too, and answers
-            sys.exit(130)
-    sys.exit(main())
+    sys.exit(_start())

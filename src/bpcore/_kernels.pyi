@@ -1,32 +1,35 @@
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from typing_extensions import disjoint_base
 
-Array = np.ndarray[Any, Any]
+_Array = np.ndarray[Any, Any]
 
 ACTIVATIONS: dict[str, int]
 LOSSES: dict[str, int]
 RULES: dict[str, int]
 
+@disjoint_base
 class Layer:
     n_inputs: int
     n_outputs: int
     activation: int
-    W: Array
-    b: Array
-    dW: Array
-    db: Array
-    a_in: Array | None
-    z: Array | None
-    a: Array | None
-    da: Array | None
-    delta: Array | None
-    def __init__(self, activation: int, W: Array, b: Array, dW: Array, db: Array) -> None: ...
-    def bind(self, W: Array, b: Array, dW: Array, db: Array) -> None: ...
+    W: _Array
+    b: _Array
+    dW: _Array
+    db: _Array
+    a_in: _Array | None
+    z: _Array | None
+    a: _Array | None
+    da: _Array | None
+    delta: _Array | None
+    def __init__(self, activation: int, W: _Array, b: _Array, dW: _Array, db: _Array) -> None: ...
+    def bind(self, W: _Array, b: _Array, dW: _Array, db: _Array) -> None: ...
     def forget(self) -> None: ...
-    def forward(self, x: Any) -> Array: ...
-    def backward(self, da: Any) -> Array: ...
+    def forward(self, x: Any) -> _Array: ...
+    def backward(self, da: Any) -> _Array: ...
 
+@disjoint_base
 class Network:
     layers: list[Layer]
     loss: int
@@ -34,46 +37,47 @@ class Network:
     fused: bool
     n_inputs: int
     n_outputs: int
-    def __init__(self, layers: list[Layer], loss_name: str) -> None: ...
-    def forward(self, X: Any) -> Array: ...
-    def output_copy(self) -> Array: ...
+    def __new__(cls, layers: list[Layer], loss_name: str) -> Self: ...
+    def forward(self, X: Any) -> _Array: ...
+    def output_copy(self) -> _Array: ...
     def backward(self, Y: Any, sample_weight: Any = None) -> float: ...
-    def backpropagate(self, da: Any) -> Array: ...
-    def check_targets(self, Y: Any, n: int, one: bool) -> tuple[Array | None, Array | None]: ...
-    def predict(self, X: Any, out: Any = None) -> Array: ...
+    def backpropagate(self, da: Any) -> _Array: ...
+    def check_targets(self, Y: Any, n: int, one: bool) -> tuple[_Array | None, _Array | None]: ...
+    def predict(self, X: Any, out: Any = None) -> _Array: ...
     def evaluate(
-        self, X: Any, y: Array | None, labels: Array | None, weight: Array | None
+        self, X: Any, y: _Array | None, labels: _Array | None, weight: _Array | None
     ) -> float: ...
-    def parameter_arrays(self) -> list[Array]: ...
+    def parameter_arrays(self) -> list[_Array]: ...
 
+@disjoint_base
 class Training:
     loss_sum: float
     weight_sum: float
-    def __init__(
-        self,
+    def __new__(
+        cls,
         network: Network,
-        parameters: Array,
-        gradient: Array,
+        parameters: _Array,
+        gradient: _Array,
         rule: dict[str, Any],
-        first: Array | None,
-        second: Array | None,
-        counter: Array,
+        first: _Array | None,
+        second: _Array | None,
+        counter: _Array,
         batch_size: int,
         l1: float,
         l2: float,
         clip_norm: float,
-    ) -> None: ...
+    ) -> Self: ...
     def run(
         self,
-        X: Array,
-        y: Array | None,
-        labels: Array | None,
-        weight: Array | None,
-        order: Array | None,
+        X: _Array,
+        y: _Array | None,
+        labels: _Array | None,
+        weight: _Array | None,
+        order: _Array | None,
         batch_size: int,
         start: int,
         stop: int,
-        learning_rates: Array,
+        learning_rates: _Array,
     ) -> int: ...
     def reset_loss(self) -> None: ...
     def step(
@@ -82,12 +86,12 @@ class Training:
 
 def update_parameters(
     rule: dict[str, Any],
-    parameters: Array,
-    gradient: Array,
-    first: Array | None,
-    second: Array | None,
+    parameters: _Array,
+    gradient: _Array,
+    first: _Array | None,
+    second: _Array | None,
     learning_rate: float,
-    counter: Array,
+    counter: _Array,
     calm_only: bool,
 ) -> bool: ...
 def build_info() -> dict[str, int]: ...

@@ -11,7 +11,7 @@ from bpcore.cpu import kernels
 from bpcore.network import refuse_weights
 
 if TYPE_CHECKING:
-    from bpcore.layers import Array
+    from bpcore.layers import _Array
     from bpcore.network import Network
 
 
@@ -24,12 +24,12 @@ class CustomLossTraining:
     def __init__(
         self,
         network: Network,
-        parameters: Array,
-        gradient: Array,
+        parameters: _Array,
+        gradient: _Array,
         rule: dict[str, Any],
-        first: Array | None,
-        second: Array | None,
-        counter: Array,
+        first: _Array | None,
+        second: _Array | None,
+        counter: _Array,
         batch_size: int,
         l1: float,
         l2: float,
@@ -41,7 +41,7 @@ class CustomLossTraining:
         self.reset_loss()
 
     @staticmethod
-    def checked(X: Array, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
+    def checked(X: _Array, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
         """Return the data in the order that `run` takes it; Y may be anything with rows."""
         Y = np.asarray(Y)
         if Y.ndim == 0 or len(Y) != len(X):
@@ -57,15 +57,15 @@ class CustomLossTraining:
 
     def run(
         self,
-        X: Array,
-        Y: Array,
+        X: _Array,
+        Y: _Array,
         labels: None,
         weight: None,
-        order: Array | None,
+        order: _Array | None,
         batch_size: int,
         start: int,
         stop: int,
-        rates: Array,
+        rates: _Array,
     ) -> int:
         """Run steps start … stop - 1 of an epoch; return the step it got to."""
         for step in range(start, stop):
@@ -81,7 +81,7 @@ class CustomLossTraining:
         return stop
 
     def step(
-        self, X: Array, Y: Any, sample_weight: Any, learning_rate: float, careful: bool
+        self, X: _Array, Y: Any, sample_weight: Any, learning_rate: float, careful: bool
     ) -> tuple[float, bool]:
         """Take one step; return C with the penalties, and whether the update was done.
 
@@ -106,7 +106,7 @@ class CustomLossTraining:
             calm_only,
         )
 
-    def gradient(self, X: Array, Y: Any) -> float:
+    def gradient(self, X: _Array, Y: Any) -> float:
         """Return C and fill the network's gradient, penalties and clipping included."""
         net = self.network
         loss, da = net._called_loss(net.forward(X).copy(), Y)

@@ -12,8 +12,8 @@ from bpcore.cpu import kernels
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
-    Array = np.ndarray[Any, Any]
-    Rng = int | np.random.Generator | np.random.SeedSequence | None
+    _Array = np.ndarray[Any, Any]
+    _Rng = int | np.random.Generator | np.random.SeedSequence | None
 
 ACTIVATIONS = tuple(kernels.ACTIVATIONS)
 
@@ -83,7 +83,7 @@ class Dense:
         weight_initializer: str | ArrayLike | None = None,
         bias_initializer: str | ArrayLike = "zeros",
         dtype: DTypeLike = "float32",
-        rng: Rng = None,
+        rng: _Rng = None,
     ) -> None:
         dtype = validation.dtype_of(dtype)
         n_inputs, n_outputs = validation.layer_sizes(n_inputs, n_outputs, dtype)
@@ -100,7 +100,7 @@ class Dense:
             kernels.ACTIVATIONS[activation], W, b, np.zeros_like(W), np.zeros_like(b)
         )
 
-    def forward(self, x: ArrayLike) -> Array:
+    def forward(self, x: ArrayLike) -> _Array:
         """Return a = σ(W a_in + b), and keep a_in, z and a.
 
         Parameters
@@ -119,7 +119,7 @@ class Dense:
         """
         return self._kernel.forward(x)
 
-    def backward(self, da: ArrayLike) -> Array:
+    def backward(self, da: ArrayLike) -> _Array:
         """Return ∂C/∂a_in = δ W; keep da, and fill delta = da σ'(z), dW = δᵀ a_in, db = Σ δ.
 
         Parameters
@@ -140,7 +140,7 @@ class Dense:
         """
         return self._kernel.backward(da)
 
-    def draw(self, rng: np.random.Generator, dtype: np.dtype) -> tuple[Array, Array]:
+    def draw(self, rng: np.random.Generator, dtype: np.dtype) -> tuple[_Array, _Array]:
         """Return a first W and b by the layer's initialisers, drawn from rng in this order."""
         sizes = (self.n_inputs, self.n_outputs, rng, dtype)
         return (
@@ -165,7 +165,7 @@ class Dense:
         return self._kernel.W.dtype
 
     @property
-    def W(self) -> Array:
+    def W(self) -> _Array:
         return self._kernel.W
 
     @W.setter
@@ -173,7 +173,7 @@ class Dense:
         self._kernel.W[...] = validation.parameters(values, self.W.shape, self.dtype, "W")
 
     @property
-    def b(self) -> Array:
+    def b(self) -> _Array:
         return self._kernel.b
 
     @b.setter
@@ -181,31 +181,31 @@ class Dense:
         self._kernel.b[...] = validation.parameters(values, self.b.shape, self.dtype, "b")
 
     @property
-    def dW(self) -> Array:
+    def dW(self) -> _Array:
         return self._kernel.dW
 
     @property
-    def db(self) -> Array:
+    def db(self) -> _Array:
         return self._kernel.db
 
     @property
-    def a_in(self) -> Array | None:
+    def a_in(self) -> _Array | None:
         return self._kernel.a_in
 
     @property
-    def z(self) -> Array | None:
+    def z(self) -> _Array | None:
         return self._kernel.z
 
     @property
-    def a(self) -> Array | None:
+    def a(self) -> _Array | None:
         return self._kernel.a
 
     @property
-    def da(self) -> Array | None:
+    def da(self) -> _Array | None:
         return self._kernel.da
 
     @property
-    def delta(self) -> Array | None:
+    def delta(self) -> _Array | None:
         return self._kernel.delta
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    Loss = str | Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
+    _Loss = str | Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
 LOSSES = tuple(name for name in kernels.LOSSES if name != "callable")
 
@@ -32,7 +32,7 @@ _DOMAINS = {
 }
 
 
-def check_loss(loss: Loss, output: str) -> str:
+def check_loss(loss: _Loss, output: str) -> str:
     """Return the kernels' name of a loss: its own, or "callable".
 
     Parameters

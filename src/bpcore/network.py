@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from bpcore.callbacks import Callback
     from bpcore.history import History
-    from bpcore.layers import Array, Rng
-    from bpcore.losses import Loss
+    from bpcore.layers import _Array, _Rng
+    from bpcore.losses import _Loss
     from bpcore.optimizers import Optimizer
     from bpcore.trainer import Trainer
 
@@ -76,10 +76,10 @@ class Network:
     def __init__(
         self,
         layers: Sequence[Dense],
-        loss: Loss = "squared_error",
+        loss: _Loss = "squared_error",
         *,
         dtype: DTypeLike | None = None,
-        rng: Rng = None,
+        rng: _Rng = None,
     ) -> None:
         self._layers = _checked_layers(layers)
         dtype = _common_dtype(self.layers) if dtype is None else validation.dtype_of(dtype)
@@ -111,11 +111,11 @@ class Network:
         return self._layers
 
     @property
-    def loss(self) -> Loss:
+    def loss(self) -> _Loss:
         return self._loss
 
     @property
-    def parameters(self) -> Array:
+    def parameters(self) -> _Array:
         return self._parameters
 
     @parameters.setter
@@ -125,7 +125,7 @@ class Network:
         )
 
     @property
-    def gradient(self) -> Array:
+    def gradient(self) -> _Array:
         return self._gradient
 
     @gradient.setter
@@ -134,7 +134,7 @@ class Network:
             values, self._gradient.shape, self._gradient.dtype, "gradient"
         )
 
-    def forward(self, X: ArrayLike) -> Array:
+    def forward(self, X: ArrayLike) -> _Array:
         """Return the outputs a of the last layer; every layer keeps its a_in, z and a.
 
         Parameters
@@ -182,7 +182,7 @@ class Network:
             return C
         return self._kernel.backward(Y, sample_weight)
 
-    def backpropagate(self, da: ArrayLike) -> Array:
+    def backpropagate(self, da: ArrayLike) -> _Array:
         """Return ∂C/∂X for any ∂C/∂a of the last layer; fill da, delta, dW and db as backward.
 
         For losses of one's own and policy gradients.
@@ -204,7 +204,7 @@ class Network:
         """
         return self._kernel.backpropagate(da)
 
-    def predict(self, X: ArrayLike, out: Array | None = None) -> Array:
+    def predict(self, X: ArrayLike, out: _Array | None = None) -> _Array:
         """Return the outputs for X and keep nothing; may run in many threads at once.
 
         Parameters
@@ -260,7 +260,7 @@ class Network:
 
     def loss_and_gradient(
         self, theta: ArrayLike, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[float, Array]:
+    ) -> tuple[float, _Array]:
         """Return C and ∂C/∂theta with the parameters set to theta, for scipy.optimize.minimize.
 
         Parameters
@@ -320,7 +320,7 @@ class Network:
         callbacks: Iterable[Callback | Callable[[Trainer], object]] = (),
         progress: bool = False,
         n_threads: int | None = None,
-        rng: Rng = None,
+        rng: _Rng = None,
         l1: float = 0.0,
         l2: float = 0.0,
         clip_norm: float | None = None,
@@ -396,7 +396,7 @@ class Network:
 
         save_network(self, path)
 
-    def _called_loss(self, a: Array, Y: Any) -> tuple[float, Array]:
+    def _called_loss(self, a: _Array, Y: Any) -> tuple[float, _Array]:
         """Return (C, da) of a callable loss, checked."""
         result = self.loss(a, Y)  # type: ignore[operator]
         if not (isinstance(result, tuple) and len(result) == 2):
@@ -424,7 +424,7 @@ class Network:
         return copy.deepcopy(self)
 
 
-def _rebuilt(layers: tuple[Dense, ...], loss: Loss) -> Network:
+def _rebuilt(layers: tuple[Dense, ...], loss: _Loss) -> Network:
     """Return the network that was pickled or copied; it warned when it was first made."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -443,12 +443,12 @@ def mlp(
     sizes: Sequence[int],
     hidden: str = "relu",
     output: str = "identity",
-    loss: Loss = "squared_error",
+    loss: _Loss = "squared_error",
     *,
     weight_initializer: str | None = None,
     bias_initializer: str = "zeros",
     dtype: DTypeLike = "float32",
-    rng: Rng = None,
+    rng: _Rng = None,
 ) -> Network:
     """Return a multi-layer perceptron.
 
@@ -535,7 +535,7 @@ def _common_dtype(layers: tuple[Dense, ...]) -> np.dtype:
     return dtypes.pop()
 
 
-def _check_range(values: list[tuple[Array, Array]], dtype: np.dtype) -> None:
+def _check_range(values: list[tuple[_Array, _Array]], dtype: np.dtype) -> None:
     """Raise if a finite weight becomes infinite in the network's dtype."""
     largest = np.finfo(dtype).max
     for k, (W, b) in enumerate(values):
@@ -552,7 +552,7 @@ def _outputs(layers: tuple[Dense, ...]) -> list[int]:
     return [layer.n_outputs for layer in layers]
 
 
-def _aligned_zeros(count: int, dtype: np.dtype) -> Array:
+def _aligned_zeros(count: int, dtype: np.dtype) -> _Array:
     """Return a vector of zeros that begins at a cache line of 64 bytes."""
     raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
     start = -raw.__array_interface__["data"][0] % 64

@@ -18,10 +18,10 @@ from bpcore.cpu import kernels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bpcore.layers import Array
+    from bpcore.layers import _Array
     from bpcore.network import Network
 
-    LearningRate = float | schedules.Schedule | Callable[[int], float]
+    _LearningRate = float | schedules.Schedule | Callable[[int], float]
 
 
 class Optimizer:
@@ -43,9 +43,9 @@ class Optimizer:
     full_batch_only: ClassVar[bool] = False
     number_only: ClassVar[bool] = False
 
-    def __init__(self, learning_rate: LearningRate) -> None:
+    def __init__(self, learning_rate: _LearningRate) -> None:
         self.learning_rate = learning_rate
-        self.state: dict[str, Array] = {}
+        self.state: dict[str, _Array] = {}
         self._counter = np.zeros(1, np.int64)  # the kernels count in it, in one go with the update
         self._careful = False
         self._network: weakref.ref[Network] | None = None
@@ -174,7 +174,7 @@ class Optimizer:
     def start(self) -> None:
         """Set the state before the first step, where zeros will not do."""
 
-    def state_vectors(self) -> tuple[Array | None, Array | None]:
+    def state_vectors(self) -> tuple[_Array | None, _Array | None]:
         """Return the first and second state vector, None where the rule has none."""
         vectors = [self.state[name] for name in self.state_names]
         return (*vectors, None, None)[:2]  # type: ignore[return-value]
@@ -191,7 +191,7 @@ class Optimizer:
         value = self.learning_rate(step)
         return validation.real_number(value, f"learning_rate({step})", low=0, open_low=step == 0)
 
-    def rates(self, step: int, count: int) -> Array:
+    def rates(self, step: int, count: int) -> _Array:
         """Return the learning rates of `count` updates from `step` on, as float64."""
         if not callable(self.learning_rate):
             return np.full(count, self.learning_rate)
@@ -258,7 +258,7 @@ class SGD(Optimizer):
     settings = ("learning_rate", "momentum", "nesterov")
 
     def __init__(
-        self, learning_rate: LearningRate = 0.01, momentum: float = 0.0, nesterov: bool = False
+        self, learning_rate: _LearningRate = 0.01, momentum: float = 0.0, nesterov: bool = False
     ) -> None:
         super().__init__(learning_rate)
         self.momentum = validation.real_number(momentum, "momentum", low=0, high=1, open_high=True)
@@ -295,7 +295,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: LearningRate = 1e-3,
+        learning_rate: _LearningRate = 1e-3,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -325,7 +325,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: LearningRate = 1e-3,
+        learning_rate: _LearningRate = 1e-3,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -359,7 +359,7 @@ class RMSProp(Optimizer):
     state_names = ("v",)
 
     def __init__(
-        self, learning_rate: LearningRate = 1e-3, rho: float = 0.9, epsilon: float = 1e-8
+        self, learning_rate: _LearningRate = 1e-3, rho: float = 0.9, epsilon: float = 1e-8
     ) -> None:
         super().__init__(learning_rate)
         self.rho = validation.real_number(rho, "rho", low=0, high=1, open_high=True)
@@ -384,7 +384,7 @@ class Adagrad(Optimizer):
     settings = ("learning_rate", "epsilon")
     state_names = ("v",)
 
-    def __init__(self, learning_rate: LearningRate = 0.01, epsilon: float = 1e-10) -> None:
+    def __init__(self, learning_rate: _LearningRate = 0.01, epsilon: float = 1e-10) -> None:
         super().__init__(learning_rate)
         self.epsilon = validation.real_number(epsilon, "epsilon", low=0, open_low=True)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from bpcore.layers import Array, Rng
+    from bpcore.layers import _Array, _Rng
 
 # A compiled stretch of steps lasts a few milliseconds: about this many floating-point operations.
 STRETCH_OPERATIONS = 2e8
@@ -102,7 +102,7 @@ class Trainer:
         l2: float = 0.0,
         clip_norm: float | None = None,
         n_threads: int | None = None,
-        rng: Rng = None,
+        rng: _Rng = None,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network is a {type(network).__name__}, wanted a bpcore.Network")
@@ -311,7 +311,7 @@ class Trainer:
     def __copy__(self) -> Trainer:
         return copy.deepcopy(self)
 
-    def _rates(self, data: tuple[Any, ...]) -> Array:
+    def _rates(self, data: tuple[Any, ...]) -> _Array:
         """Return the learning rates of the next epoch's steps."""
         count = -(-len(data[0]) // self._batch_of(data))
         return self.optimizer.rates(self.optimizer.steps, count)
@@ -319,7 +319,7 @@ class Trainer:
     def _run_epoch(
         self,
         data: tuple[Any, ...],
-        rates: Array,
+        rates: _Array,
         validation_data: tuple[Any, ...] | None,
         hooks: list[Callback],
     ) -> None:
@@ -340,7 +340,7 @@ class Trainer:
         for hook in hooks:
             hook.on_epoch_end(self)
 
-    def _run_steps(self, batches: tuple[Any, ...], rates: Array, hooks: list[Callback]) -> None:
+    def _run_steps(self, batches: tuple[Any, ...], rates: _Array, hooks: list[Callback]) -> None:
         """Run an epoch's steps in stretches, between which signals and callbacks get their turn."""
         optimizer, batch, count = self.optimizer, batches[-1], len(rates)
         by_steps = [(hook, hook.every) for hook in hooks if hook.every is not None]
@@ -376,7 +376,11 @@ class Trainer:
             )
 
     def _recover(
-        self, batches: tuple[Any, ...], rates: Array, before: int, snapshot: tuple[int, list[Array]]
+        self,
+        batches: tuple[Any, ...],
+        rates: _Array,
+        before: int,
+        snapshot: tuple[int, list[_Array]],
     ) -> int:
         """Run again from the snapshot to the last step that leaves all finite; return that step.
 
@@ -438,7 +442,7 @@ class Trainer:
                 self.clip_norm or 0.0,
             )
 
-    def _vectors(self) -> list[Array]:
+    def _vectors(self) -> list[_Array]:
         """Return what a step changes."""
         return [self.network.parameters, *self.optimizer.state.values()]
 

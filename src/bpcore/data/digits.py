@@ -15,8 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-    Images = NDArray[np.float32] | NDArray[np.float64]
-    Labels = NDArray[np.int64]
+    _Images = NDArray[np.float32] | NDArray[np.float64]
+    _Labels = NDArray[np.int64]
 
 __all__ = ["digits_split", "load_digits"]
 
@@ -63,7 +63,7 @@ def digits_split(
     test_fraction: float = 0.2,
     rng: int | np.random.Generator = 0,
     dtype: DTypeLike = "float32",
-) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+) -> tuple[tuple[_Images, _Labels], tuple[_Images, _Labels]]:
     """Load the digits, scale the pixels to 0..1, shuffle, and hold a part out for testing.
 
     Parameters
