@@ -166,22 +166,37 @@ while k + width <= depth: => while k + width < depth:
 acc[r * columns + m] += ar[r] * wm\n        k += width => acc[r * columns + m] = ar[r] * wm\n        k += width
 left = <int> (depth - k) => left = 0
 wm = load_part(W, m * depth + k, left) => wm = load_part(W, m * depth + k, 1)
-sum_f32(acc[r * columns + m]) + (<float *> bias)[m] => sum_f32(acc[r * columns + m])
-sum_f64(acc[r * columns + m]) + (<double *> bias)[m] => sum_f64(acc[r * columns + m])
 while m + wide <= columns: => while m + wide < columns + wide:
 dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 1) => dot_tile(at(z, m), columns, bias, a, at(W, m * depth), depth, rows, 1)
 W, depth, columns, 3, 4) => W, depth, columns, 2, 4)
 W, depth, columns, 4, 3) => W, depth, columns, 3, 3)
-for m in range(n_outputs):\n        dm = => for m in range(1, n_outputs):\n        dm =
-row += load(dWm, n) => row += row
-row += load_part(dWm, n, left) => row += row
-row = dm * load_part(a_in, n, left) => row = dm * load_part(a_in, n, 1)
-store_part(dWm, n, row, left) => store(dWm, n, row)
 product(<vf32 *> dW, n_inputs, <vf32 *> (dW if accumulate else NULL) => product(<vf32 *> dW, n_inputs, <vf32 *> NULL
 product(<vf64 *> dW, n_inputs, <vf64 *> (dW if accumulate else NULL) => product(<vf64 *> dW, n_inputs, <vf64 *> NULL
     if not accumulate:\n        for m => \n    if False:\n        for m
 db[m] += delta[i * n_outputs + m] => db[m] = delta[i * n_outputs + m]
     for i in range(n):\n        for m => \n    for i in range(1, n):\n        for m
+
+src/bpcore/_math/matvec.pxd
+if n_inputs > lanes(z): => if n_inputs > 2 * lanes(z):
+x = load_part(a_in, 0, left)\n    for m in range(n_outputs):\n        store_sum => x = load_part(a_in, 0, left)\n    for m in range(1, n_outputs):\n        store_sum
+x * load_part(W, m * n_inputs, left), at(b, m)) => x * load_part(W, m * n_inputs, left), b)
+while n + 4 * width <= n_inputs: => while n + 3 * width <= n_inputs:
+fourth += dm * load(Wm, 3 * width) => fourth += dm * load(Wm, 2 * width)
+first += dm * load(Wm, 0) => first = dm * load(Wm, 0)
+first += broadcast(delta, m) * load_part(W, m * n_inputs + n, left) => first += broadcast(delta, 0) * load_part(W, m * n_inputs + n, left)
+left = <int> (width if n_inputs - n > width else n_inputs - n) => left = <int> width
+dm = s * broadcast(delta, m) * x => dm = broadcast(delta, m) * x
+dm = s * broadcast(delta, m)\n => dm = broadcast(delta, m)\n
+dm += load_part(dWm, 0, left) => dm += dm
+store_part(dWm, 0, dm, left) => store(dWm, 0, dm)
+x += load(dWm, n) => x += x
+x += load_part(dWm, n, left) => x += x
+x = dm * load_part(a_in, n, left) => x = dm * load_part(a_in, n, 1)
+store_part(dWm, n, x, left) => store(dWm, n, x)
+
+src/bpcore/_math/vector.pxd
+(<const float *> start)[0] + sum_f32(x) => sum_f32(x)
+(<const double *> start)[0] + sum_f64(x) => sum_f64(x)
 
 src/bpcore/_math/vector.h
 loadu_ps((__mmask16)(0xffffu >> (16 - count)) => loadu_ps((__mmask16)(0xffffu >> (17 - count))
@@ -237,6 +252,10 @@ scale = <floating> (limit / norm) => scale = <floating> (1 / norm)
 src/bpcore/_kernels.pyx
 memcpy(layer.delta, layer.da, count * sizeof(p[0])) => memcpy(layer.delta, layer.da, (count - 1) * sizeof(p[0]))
 delta[k] *= -eta => delta[k] *= eta
+1@ -eta, <floating *> layer.W => eta, <floating *> layer.W
+(db[m] if accumulate else <floating> 0) + scale * delta[m] => (db[m] if accumulate else <floating> 0) + delta[m] ||| scale * delta[m]
+a_in, <floating> 1, <floating *> layer.dW => a_in, <floating> 2, <floating *> layer.dW
+<floating *> layer.db, accumulate)\n        return => <floating *> layer.db, False)\n        return
 <floating *> layer.b, n, True) => <floating *> layer.b, n, False)
 if l > 0:\n            dense_delta => if l > 1:\n            dense_delta
 da_in = <floating *> (net.layers[l - 1].delta if net.layers[l - 1].da == NULL => da_in = <floating *> (net.layers[l - 1].delta if net.layers[l - 1].da != NULL
@@ -280,7 +299,7 @@ self.optimizer.rates(self.optimizer.steps, => self.optimizer.rates(0,
 self._training.loss_sum / self._training.weight_sum => self._training.loss_sum
 self.rng.permutation(len(X)) if self.shuffle else None => None
 self.history.append(loss, rates[-1] => self.history.append(loss, rates[0]
-optimizer.rate(optimizer.steps), optimizer._careful => optimizer.rate(optimizer.steps + 1), optimizer._careful
+rate = optimizer.rate(optimizer.steps) => rate = optimizer.rate(optimizer.steps + 1)
 
 src/bpcore/custom_loss.py
 self.loss_sum += loss * n => self.loss_sum += loss

@@ -8,7 +8,8 @@
  * The typedefs carry the element's alignment, not the vector's, so that a
  * load is an unaligned one, and `may_alias`, since they look into float and
  * double arrays. A compiler without the extension (MSVC) gets vectors of one
- * lane: the same source, correct and slow; there build with clang-cl.
+ * lane: the same source, correct and slow; there build with clang-cl. Defining
+ * BPCORE_ONE_LANE asks for that on any compiler.
  */
 #ifndef BPCORE_VECTOR_H
 #define BPCORE_VECTOR_H
@@ -17,14 +18,16 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__) || defined(__clang__)
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(BPCORE_ONE_LANE)
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
+#define VECTORS_AVX512
 #define VECTOR_BYTES 64
 #define TILE_ROWS 12 /* 12 x 2 accumulators of 32 registers */
-#elif defined(__AVX__)
+#elif defined(__AVX2__)
 #include <immintrin.h>
+#define VECTORS_AVX2
 #define VECTOR_BYTES 32
 #define TILE_ROWS 6 /* 6 x 2 accumulators of 16 registers */
 #elif defined(__aarch64__)
@@ -60,12 +63,12 @@ static inline vf32 broadcast_f32(const float *p) { return *p - (vf32){0}; }
 static inline vf64 broadcast_f64(const double *p) { return *p - (vf64){0}; }
 
 /* The sum of the lanes. */
-#if defined(__AVX512F__)
+#if defined(VECTORS_AVX512)
 
 static inline float sum_f32(vf32 x) { return _mm512_reduce_add_ps((__m512)x); }
 static inline double sum_f64(vf64 x) { return _mm512_reduce_add_pd((__m512d)x); }
 
-#elif defined(__AVX2__)
+#elif defined(VECTORS_AVX2)
 
 static inline float sum_f32(vf32 x) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128((__m256)x), _mm256_extractf128_ps((__m256)x, 1));
@@ -96,7 +99,7 @@ static inline double sum_f64(vf64 x) {
 #endif
 
 /* The first `count` lanes (0 < count <= lanes); a load sets the others to 0. */
-#if defined(__AVX512F__)
+#if defined(VECTORS_AVX512)
 
 static inline vf32 load_part_f32(const float *p, int count) {
     return (vf32)_mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (16 - count)), p);
@@ -113,7 +116,7 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
 
 #else
 
-#if defined(__AVX2__)
+#if defined(VECTORS_AVX2)
 
 static const int32_t LANE_MASK_32[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 static const int64_t LANE_MASK_64[8] = {-1, -1, -1, -1};
