@@ -156,7 +156,7 @@ class Pool:
             answer = self._prepare(self.processes[name], kind, asdict(case), seconds, "outcome")
             results[name] = {**answer, "samples": [], "empty": []}
             if "outcome" in answer:
-                results[name] |= disagreement(kind, answer, truth)
+                results[name] |= disagreement(kind, case, answer, truth)
                 del results[name]["outcome"]
         running = [n for n in names if not {"error", "unsupported"} & set(results[n])]
         for _ in range(repeats):
