@@ -24,7 +24,7 @@ typedef REAL vector __attribute__((vector_size(BYTES)));
 int main(void) {
     vector sums[12], factor;
     for (int lane = 0; lane < (int)(BYTES / sizeof(REAL)); lane++) factor[lane] = 0.999f;
-    for (int k = 0; k < 12; k++) sums[k] = factor * k;
+    for (int k = 0; k < 12; k++) sums[k] = factor * (REAL)k;
     double best = 0;
     for (int repeat = 0; repeat < 20; repeat++) {
         clock_t start = clock();

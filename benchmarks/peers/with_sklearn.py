@@ -6,6 +6,8 @@ which divides the scale out, half of ε does. Its ε is added before the bias co
 the weights a little otherwise in the first steps.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import sklearn
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -94,7 +96,7 @@ class Prediction:
     def __init__(self, case, threads):
         output = case.output
         if output == "tanh":  # only an attribute away: predict applies whatever stands there
-            case = type(case)(case.sizes, case.hidden, "identity", case.loss, case.batch_size)
+            case = replace(case, output="identity")
         net = estimator(case)
         net.out_activation_ = HIDDEN.get(output, output)
         predict = net.predict_proba if output == "softmax" else net.predict
