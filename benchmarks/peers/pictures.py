@@ -66,13 +66,14 @@ def draw_bars(document, group, folder):
         bars = {"yerr": errors, "error_kw": {"linewidth": 0.8}, "label": label(name)}
         axes.bar(places, [ratio - 1 for ratio in ratios], width, bottom=1, **style, **bars)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
     axes.axhline(1, color="black", linewidth=1.2)
     axes.set_xticks(range(len(results)), [r["case"] for r in results], rotation=25, ha="right")
     axes.set_ylabel("time ÷ bpcore's  (1: as fast)")
     axes.set_title(TITLES[group])
     axes.grid(axis="y", which="major", alpha=0.4)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(loc="outside lower center", ncols=5, frameon=False)
     return save(figure, folder / f"{group}.png")
 
 
@@ -99,7 +100,8 @@ def draw_curve(document, group, axis, folder):
         axes.plot(sizes, [1e6 * t for t in times], color="grey", linestyle="--", label=text)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    for axis_of in (axes.xaxis, axes.yaxis):
+        axis_of.set_major_formatter(lambda x, _: f"{x:,.10g}")
     axes.set_xlabel(axis)
     axes.set_ylabel("microseconds a training step")
     axes.set_title(f"Step time against {group} (relu + identity, squared error, SGD)")
