@@ -30,7 +30,7 @@ BOUNDS = {
     "leaky_relu": (1, 0.5),  # 0.01 is itself rounded
     "elu": (2.5, 1),
     "selu": (2.5, 2),
-    "gelu": (3, 4),  # four roundings after e^(-z²/2)
+    "gelu": (9, 9),  # e^(-z²/2) and a quotient of polynomials of degrees 10 and 11
     "silu": (3.5, 3.5),  # sigmoid's, and the product's
     "softplus": (3, 3),
     "softsign": (2, 4),  # its derivative squares a quotient that is off by 1.5
@@ -41,19 +41,17 @@ BOUNDS = {
 
 
 def subnormal_factor(z):
-    """z sigmoid(z) and z Φ(z) have no more digits than the factor that may be subnormal."""
+    """z sigmoid(z) has no more digits than the factor that may be subnormal."""
     return np.abs(z) * np.finfo(z.dtype).tiny
 
 
-def rounded_square(z):
-    """e^(-z²/2), as Φ has it too, is off by the rounding of z²/2, relative to itself."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        tail = np.nan_to_num((1 + z * z) * (1 + np.abs(z)) * np.exp(-z * z / 2))
-    return np.maximum(tail, subnormal_factor(z))
+def normal_slope(z):
+    """Φ(z) + z φ(z) cancels near z = -0.75: |z| φ(z)."""
+    with np.errstate(over="ignore"):
+        return np.abs(z) * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
 SIZES = {
-    "gelu": rounded_square,
     "silu": subnormal_factor,
     "hard_sigmoid": lambda z: np.full_like(z, 0.5),  # z/6 + 1/2 cancels near -3
 }
@@ -62,7 +60,7 @@ SLOPE_SIZES = {
     "tanh": np.ones_like,  # (1 - a) (1 + a) cancels on both sides
     "elu": lambda z: 1.0 * (z < 0),  # a + 1 cancels
     "selu": lambda z: 1.76 * (z < 0),  # a + λα cancels
-    "gelu": rounded_square,
+    "gelu": normal_slope,
     "silu": lambda z: np.maximum((1 + np.abs(z)) * special.expit(z), subnormal_factor(z)),
 }
 

@@ -5,9 +5,11 @@ them over a block of samples; softmax, whose outputs depend on one another,
 works row by row at the end.
 """
 from cython cimport floating
-from libc.math cimport erfc, erfcf
 
-from bpcore._math.elementary cimport absolute, clamp, exp_, expm1_, log1p_exp, logistic, tanh_
+from bpcore._math.elementary cimport (
+    absolute, clamp, exp_, expm1_, log1p_exp, logistic, normal_range, scaled_tail, tanh_,
+    times_gaussian,
+)
 
 cdef enum:
     IDENTITY = 0
@@ -77,20 +79,17 @@ cdef inline floating selu_derivative(floating a) noexcept nogil:
     return <floating> 1.0507009873554805 if a > 0 else a + <floating> 1.7580993408473766
 
 
-cdef inline floating normal_cdf(floating z) noexcept nogil:
-    """Φ(z) = erfc(-z / √2) / 2, which keeps its relative accuracy in the left tail"""
-    if floating is float:
-        return <float> 0.5 * erfcf(z * <float> -0.7071067811865476)
-    else:
-        return 0.5 * erfc(z * -0.7071067811865476)
-
 cdef inline floating gelu(floating z) noexcept nogil:
-    """z Φ(z) (Hendrycks & Gimpel 2016, the exact form)"""
-    return z * normal_cdf(z)
+    """z Φ(z) = max(z, 0) - |z| Φ(-|z|) (Hendrycks & Gimpel 2016, the exact form)"""
+    cdef floating x = absolute(normal_range(z))
+    return relu(z) - times_gaussian[floating](x * scaled_tail(x), x)
 
 cdef inline floating gelu_derivative(floating z) noexcept nogil:
-    """Φ(z) + z φ(z), φ(z) = e^(-z²/2) / √(2π)"""
-    return normal_cdf(z) + z * <floating> 0.3989422804014327 * exp_(z * z * <floating> -0.5)
+    """Φ(z) + z φ(z) for z < 0, else 1 - Φ(-z) + z φ(z), φ(z) = e^(-z²/2) / √(2π)"""
+    cdef floating x = absolute(normal_range(z))
+    cdef floating s = scaled_tail(x) - x * <floating> 0.3989422804014327
+    s = times_gaussian[floating](s, x)
+    return s if z < 0 else <floating> 1 - s
 
 
 cdef inline floating silu(floating z) noexcept nogil:
