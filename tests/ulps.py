@@ -59,19 +59,24 @@ def reference(name, z, wider):
         return REFERENCES[name](z.astype(wider))
 
 
-def errors(a, exact):
-    """Return |a - exact| over the spacing of a's type at `exact`, which is of a wider type.
+def ulps_per_unit(exact, dtype):
+    """Return 1 over the spacing of `dtype` at `exact`, that of its subnormal numbers below them."""
+    info = np.finfo(dtype)
+    exponent = np.maximum(np.frexp(exact)[1] - 1, info.minexp)
+    return np.ldexp(exact.dtype.type(1), info.nmant - exponent)
 
-    Below the normal numbers that is the spacing of the subnormal ones. Where `exact` is NaN or
-    overflows, the error is 0 for the same in a and infinite for anything else.
+
+def errors(a, exact, scale=None):
+    """Return |a - exact| in units in the last place, `scale` being ulps_per_unit of them.
+
+    `exact` is of a wider type than a. Where it is NaN or overflows in a's type, the error is 0 for
+    the same in a.
     """
-    info = np.finfo(a.dtype)
+    scale = ulps_per_unit(exact, a.dtype) if scale is None else scale
     with np.errstate(all="ignore"):
-        exponent = np.maximum(np.frexp(exact)[1] - 1, info.minexp)
-        error = np.abs(a - exact) * np.ldexp(exact.dtype.type(1), info.nmant - exponent)
-        rounded = exact.astype(a.dtype)
-    special = ~np.isfinite(rounded)
-    same = (a == rounded) | (np.isnan(a) & np.isnan(rounded))
-    error[special] = np.where(same[special], 0, np.inf)
-    error[np.isnan(error)] = np.inf
+        error = np.abs(a - exact) * scale
+        odd = np.flatnonzero(~(error < np.inf))
+        rounded = exact[odd].astype(a.dtype)
+    same = (a[odd] == rounded) | (np.isnan(a[odd]) & np.isnan(rounded))
+    error[odd] = np.where(same, 0, np.inf)
     return error
