@@ -85,7 +85,7 @@ n * 1.9082149292705877e-10 => n * 1.9e-10
 q = q * r + <float> 0.1666652063 => q = q * r + <float> 0.16667
 q = q * r + 2.7557586379613517743e-6 => q = q * r + 2.7e-06
 q = q * r + 2.4801493096894902504e-5 => q = q * r + 2.481e-05
-1@ - tail => + tail
+1@ ) - tail => ) + tail
 return r * r * q + r => return r * q + r
 1@ half = exponents >> 1 => half = exponents
 half_long = exponents_long >> 1 => half_long = exponents_long
