@@ -201,7 +201,7 @@ cdef inline floating logistic(floating x) noexcept nogil:
 
 
 cdef inline floating log1p_exp(floating x) noexcept nogil:
-    """log(1 + e^x) = max(x, 0) + log(1 + u), u = e^-|x|; to 2 ulp in float32, 2.25 in float64"""
+    """log(1 + e^x) = max(x, 0) + log(1 + u), u = e^-|x|; to 2.25 ulp"""
     cdef floating u = exp_[floating](-absolute(x))
     return ((x if x > 0 else <floating> 0) - log1p_rest(u)) + u
 
