@@ -30,10 +30,14 @@ from bpcore._math.loss cimport (
 )
 from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
-    dense_t, network_t, pack, packed_size, whole_vectors, worth_packing,
+    choose_sums, dense_t, network_t, sums_by_dots, whole_vectors, work_size,
+)
+from bpcore._math.team cimport (
+    barrier_t, meet, member_t, set_flag, share_begin, share_end, team_size, wait_while,
 )
 from bpcore._math.update cimport (
-    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_by_norm, is_calm, penalize, rule_t, update,
+    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, penalty, penalty_gradient, rule_t,
+    scale_by, update,
 )
 from bpcore._math.vector cimport LANES_F32, TILE_ROWS, vf32, vf64
 
@@ -61,11 +65,16 @@ cdef enum:  # what a training step may do with its gradient
     CALM_ONLY
     NO_UPDATE
 
+cdef enum:  # what a training's team of threads is doing
+    FORMING
+    COMPLETE
+    DISBANDED
+
 cdef enum:
     PREDICT_ROWS = 96  # samples that predict takes through all layers at a time
 
 
-# ---------------------------------------------------------------- passes over a block of samples
+# ---------------------------------------------------------------- passes over rows of a batch
 
 # Functions of their own, not inline ones: the tiles in them are most of the module.
 
@@ -73,8 +82,8 @@ cdef void forward_product(
     const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
-    affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.packed,
-                   <const floating *> layer.b, z, n, layer.n_inputs, layer.n_outputs)
+    affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
+                   layer.n_inputs, layer.n_outputs, layer.by_dots, <floating *> layer.work)
 
 
 cdef void forward_one(const dense_t *layer, const floating *a_in, floating *z) noexcept nogil:
@@ -91,7 +100,8 @@ cdef void backward_product(
     const dense_t *layer, const floating *delta, floating *da_in, Py_ssize_t n
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
-    affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs)
+    affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs,
+                    <floating *> layer.work)
 
 
 cdef void backward_one(
@@ -108,139 +118,146 @@ cdef void backward_one(
 
 cdef void gradient_product(
     const dense_t *layer, const floating *delta, const floating *a_in, floating *dW, floating *db,
-    Py_ssize_t n, bint accumulate,
+    Py_ssize_t n, Py_ssize_t rows, bint accumulate,
 ) noexcept nogil:
-    """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ"""
-    affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, accumulate)
+    """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ of the first `rows` outputs from delta on"""
+    affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
+                    <floating *> layer.work)
 
 
 cdef void gradient_one(
     const dense_t *layer, const floating *delta, const floating *a_in, floating scale,
-    floating *dW, floating *db, bint accumulate,
+    floating *dW, floating *db, Py_ssize_t rows, bint accumulate,
 ) noexcept nogil:
-    """∂C/∂W = s δ a_inᵀ, ∂C/∂b = s δ, one sample"""
+    """∂C/∂W = s δ a_inᵀ, ∂C/∂b = s δ of `rows` outputs, one sample"""
     cdef Py_ssize_t m
     if floating is float:
         outer_product(<vf32 *> delta, <vf32 *> a_in, <vf32 *> &scale, <vf32 *> dW,
-                      layer.n_inputs, layer.n_outputs, accumulate)
+                      layer.n_inputs, rows, accumulate)
     else:
         outer_product(<vf64 *> delta, <vf64 *> a_in, <vf64 *> &scale, <vf64 *> dW,
-                      layer.n_inputs, layer.n_outputs, accumulate)
-    for m in range(layer.n_outputs):
+                      layer.n_inputs, rows, accumulate)
+    for m in range(rows):
         db[m] = (db[m] if accumulate else <floating> 0) + scale * delta[m]
 
 
 cdef void dense_forward(
-    dense_t *layer, const floating *a_in, Py_ssize_t n, bint padded
+    dense_t *layer, const floating *a_in, Py_ssize_t first, Py_ssize_t n, bint padded
 ) noexcept nogil:
-    """z = a_in Wᵀ + b, a = σ(z); padded buffers are worked on in whole vectors."""
+    """z = a_in Wᵀ + b, a = σ(z), rows first … first + n - 1; what ends padded is worked on in
+    whole vectors."""
     cdef Py_ssize_t count = n * layer.n_outputs
-    if n == 1 and layer.packed == NULL:  # a last row of a packed batch is summed as its others are
-        forward_one(layer, a_in, <floating *> layer.z)
+    cdef floating *z = <floating *> layer.z + first * layer.n_outputs
+    cdef floating *a = <floating *> layer.a + first * layer.n_outputs
+    a_in += first * layer.n_inputs
+    if n == 1 and layer.by_dots:
+        forward_one(layer, a_in, z)
     else:
-        forward_product(layer, a_in, <floating *> layer.z, n)
-    activate(layer.activation, <const floating *> layer.z, <floating *> layer.a, n,
-             layer.n_outputs, whole_vectors(a_in, count) if padded else count)
+        forward_product(layer, a_in, z, n)
+    activate(layer.activation, <const floating *> z, a, n, layer.n_outputs,
+             whole_vectors(a_in, count) if padded else count)
 
 
-cdef void dense_delta(dense_t *layer, const floating *p, Py_ssize_t n, bint padded) noexcept nogil:
+cdef void dense_delta(
+    dense_t *layer, const floating *p, Py_ssize_t first, Py_ssize_t n, bint padded
+) noexcept nogil:
     """δ = ∂C/∂a · σ'(z), from da where it is kept, else in place."""
-    cdef Py_ssize_t count = n * layer.n_outputs
+    cdef Py_ssize_t count = n * layer.n_outputs, start = first * layer.n_outputs
+    cdef floating *delta = <floating *> layer.delta + start
     if layer.da != NULL:
-        memcpy(layer.delta, layer.da, count * sizeof(p[0]))
-    to_delta(layer.activation, <const floating *> layer.z, <const floating *> layer.a,
-             <floating *> layer.delta, n, layer.n_outputs,
+        memcpy(delta, <floating *> layer.da + start, count * sizeof(p[0]))
+    to_delta(layer.activation, <const floating *> layer.z + start,
+             <const floating *> layer.a + start, delta, n, layer.n_outputs,
              whole_vectors(p, count) if padded else count)
 
 
 cdef void dense_backward(
-    dense_t *layer, const floating *a_in, floating *da_in, Py_ssize_t n, bint accumulate
+    dense_t *layer, floating *da_in, Py_ssize_t first, Py_ssize_t n
 ) noexcept nogil:
-    """∂C/∂a_in = δ W (unless NULL), ∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ"""
-    cdef const floating *delta = <const floating *> layer.delta
+    """∂C/∂a_in = δ W"""
+    cdef const floating *delta = <const floating *> layer.delta + first * layer.n_outputs
+    da_in += first * layer.n_inputs
     if n == 1:
-        if da_in != NULL:
-            backward_one(layer, delta, da_in)
-        gradient_one(layer, delta, a_in, <floating> 1, <floating *> layer.dW,
-                     <floating *> layer.db, accumulate)
-        return
-    if da_in != NULL:
+        backward_one(layer, delta, da_in)
+    else:
         backward_product(layer, delta, da_in, n)
-    gradient_product(layer, delta, a_in, <floating *> layer.dW, <floating *> layer.db, n,
-                     accumulate)
 
 
-cdef void dense_descend(
-    dense_t *layer, const floating *a_in, floating *da_in, Py_ssize_t n, double learning_rate
+cdef void dense_gradient(
+    dense_t *layer,
+    const floating *a_in,  # IN  (n, n_inputs)
+    Py_ssize_t n,
+    Py_ssize_t first,      # outputs first … last - 1
+    Py_ssize_t last,
+    bint accumulate,       # add to dW and db
+    bint descend,          # add to W and b instead: SGD's step, with
+    floating scale,        # s = -η; n > 1: already in delta
 ) noexcept nogil:
-    """dense_backward and SGD's step in one: W ← W + (-η δ)ᵀ a_in, b ← b + Σ -η δ; δ is used up."""
-    cdef floating *delta = <floating *> layer.delta
-    cdef floating eta = <floating> learning_rate
-    cdef Py_ssize_t k
-    if n == 1:
-        if da_in != NULL:
-            backward_one(layer, <const floating *> delta, da_in)
-        gradient_one(layer, <const floating *> delta, a_in, -eta, <floating *> layer.W,
-                     <floating *> layer.b, True)
+    """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ; or W ← W + (-η δ)ᵀ a_in, b ← b + Σ -η δ"""
+    cdef const floating *delta = <const floating *> layer.delta + first
+    cdef floating *dW = <floating *> (layer.W if descend else layer.dW) + first * layer.n_inputs
+    cdef floating *db = <floating *> (layer.b if descend else layer.db) + first
+    if first == last:
         return
-    if da_in != NULL:
-        backward_product(layer, <const floating *> delta, da_in, n)
-    for k in range(n * layer.n_outputs):
-        delta[k] *= -eta
-    gradient_product(layer, <const floating *> delta, a_in, <floating *> layer.W,
-                     <floating *> layer.b, n, True)
+    if n == 1:
+        gradient_one(layer, delta, a_in, scale, dW, db, last - first, accumulate or descend)
+    else:
+        gradient_product(layer, delta, a_in, dW, db, n, last - first, accumulate or descend)
 
 
 cdef void forward_pass(
-    network_t *net, const floating *x, Py_ssize_t n, bint padded
+    network_t *net, const floating *x, Py_ssize_t first, Py_ssize_t n, bint padded
 ) noexcept nogil:
-    """Every layer's z and a."""
+    """Every layer's z and a, rows first … first + n - 1."""
     cdef int l
     for l in range(net.n_layers):
         dense_forward(&net.layers[l], x if l == 0 else <const floating *> net.layers[l - 1].a,
-                      n, padded)
+                      first, n, padded)
 
 
 cdef void backward_pass(
-    network_t *net,
-    const floating *x,     # IN  (n, n_inputs)
-    floating *dx,          # OUT (n, n_inputs), or NULL
-    Py_ssize_t n,
-    bint accumulate,       # add to the gradient
-    bint descend,          # rather than keep the gradient, take SGD's step with it at once
-    double learning_rate,
-    bint padded,
+    network_t *net, floating *dx, Py_ssize_t first, Py_ssize_t n, bint padded
 ) noexcept nogil:
-    """Every layer's gradient from the last layer's delta: ∂C/∂a is looked up one layer down."""
+    """Every layer's delta from the last layer's, and ∂C/∂X unless dx is NULL; rows as above.
+
+    ∂C/∂a is looked up one layer down.
+    """
+    cdef int l
+    cdef dense_t *below
+    for l in range(net.n_layers - 1, 0, -1):
+        below = &net.layers[l - 1]
+        dense_backward(&net.layers[l],
+                       <floating *> (below.delta if below.da == NULL else below.da), first, n)
+        dense_delta(below, <const floating *> dx, first, n, padded)
+    if dx != NULL:
+        dense_backward(&net.layers[0], dx, first, n)
+
+
+cdef void gradient_pass(
+    network_t *net, const floating *x, Py_ssize_t n, const member_t *me, bint accumulate,
+    bint descend, floating scale,
+) noexcept nogil:
+    """This member's share of every layer's gradient, or of SGD's step."""
     cdef int l
     cdef dense_t *layer
-    cdef const floating *a_in
-    cdef floating *da_in
-    for l in range(net.n_layers - 1, -1, -1):
+    for l in range(net.n_layers):
         layer = &net.layers[l]
-        if l == 0:
-            a_in = x
-            da_in = dx
-        else:
-            a_in = <const floating *> net.layers[l - 1].a
-            da_in = <floating *> (net.layers[l - 1].delta if net.layers[l - 1].da == NULL
-                                  else net.layers[l - 1].da)
-        if descend:
-            dense_descend(layer, a_in, da_in, n, learning_rate)
-        else:
-            dense_backward(layer, a_in, da_in, n, accumulate)
-        if l > 0:
-            dense_delta(&net.layers[l - 1], a_in, n, padded)
+        dense_gradient(layer, x if l == 0 else <const floating *> net.layers[l - 1].a, n,
+                       share_begin(me, layer.n_outputs), share_end(me, layer.n_outputs),
+                       accumulate, descend, scale)
 
 
 cdef double loss_pass(
     network_t *net, const floating *y, const int64_t *labels, const floating *weight,
-    double share, bint fused, floating *out, Py_ssize_t n,
+    double share, bint fused, floating *out, Py_ssize_t first, Py_ssize_t n, double *losses,
 ) noexcept nogil:
-    """The block's share of C, and the last layer's da (fused: delta) in `out`."""
+    """The rows' share of C, and the last layer's da (fused: delta) in `out`."""
     cdef dense_t *last = &net.layers[net.n_layers - 1]
-    return loss_block(net.loss, fused, <const floating *> last.z, <const floating *> last.a, y,
-                      labels, weight, share, out, n, last.n_outputs)
+    cdef Py_ssize_t start = first * last.n_outputs
+    return loss_block(net.loss, fused, <const floating *> last.z + start,
+                      <const floating *> last.a + start, row(y, first, last.n_outputs),
+                      label_row(labels, first), row(weight, first, 1), share, out + start, n,
+                      last.n_outputs, losses)
 
 
 cdef void predict_rows(
@@ -251,7 +268,7 @@ cdef void predict_rows(
     cdef dense_t *layer
     for l in range(net.n_layers):
         layer = &net.layers[l]
-        if n == 1 and layer.packed == NULL:
+        if n == 1 and layer.by_dots:
             forward_one(layer, x if l == 0 else <const floating *> a, z)
         else:
             forward_product(layer, x if l == 0 else <const floating *> a, z, n)
@@ -379,7 +396,7 @@ cdef class Layer:
         self.c.n_inputs, self.c.n_outputs = self.n_inputs, self.n_outputs
         self.c.activation = self.activation
         self.c.W, self.c.b, self.c.dW, self.c.db = data(W), data(b), data(dW), data(db)
-        self.c.packed = NULL
+        self.c.work = NULL
 
     def forget(self):
         """Drop what forward and backward kept."""
@@ -428,9 +445,9 @@ cdef class Layer:
             memcpy(from_, data(a_in), cnp.PyArray_NBYTES(a_in))
             with nogil:
                 if typenum == cnp.NPY_FLOAT:
-                    packed_forward(&self.c, <const float *> from_, n)
+                    one_forward(&self.c, <const float *> from_, n)
                 else:
-                    packed_forward(&self.c, <const double *> from_, n)
+                    one_forward(&self.c, <const double *> from_, n)
             return self.a
         finally:
             self.release()
@@ -453,11 +470,9 @@ cdef class Layer:
             to, a_in = data(da_in), data(self.a_in)
             with nogil:
                 if typenum == cnp.NPY_FLOAT:
-                    dense_delta(&self.c, <const float *> a_in, self.n, False)
-                    dense_backward(&self.c, <const float *> a_in, <float *> to, self.n, False)
+                    one_backward(&self.c, <const float *> a_in, <float *> to, self.n)
                 else:
-                    dense_delta(&self.c, <const double *> a_in, self.n, False)
-                    dense_backward(&self.c, <const double *> a_in, <double *> to, self.n, False)
+                    one_backward(&self.c, <const double *> a_in, <double *> to, self.n)
             return da_in
         finally:
             self.release()
@@ -472,16 +487,46 @@ cdef int check_batch(cnp.ndarray da, int ndim, Py_ssize_t n, Py_ssize_t width) e
     return 0
 
 
-cdef void packed_forward(dense_t *layer, const floating *a_in, Py_ssize_t n) noexcept nogil:
-    """dense_forward with W packed for the call where that pays (without memory: by dots)."""
-    cdef floating *packed = NULL
-    if worth_packing(layer, n):
-        packed = <floating *> malloc(packed_size(layer, a_in) * sizeof(floating))
-        if packed != NULL:
-            pack(layer, packed)
-    dense_forward(layer, a_in, n, False)
-    layer.packed = NULL
-    free(packed)
+cdef void *room_to_work(network_t *net, const floating *p) noexcept nogil:
+    """Give all layers the room to work that the neediest wants; to be freed after the pass.
+
+    Without memory they run without, only slower.
+    """
+    cdef Py_ssize_t size = 0
+    cdef void *work = NULL
+    cdef int l
+    for l in range(net.n_layers):
+        size = max(size, work_size(&net.layers[l], p))
+    if size > 0:
+        work = malloc(size * sizeof(p[0]))
+    for l in range(net.n_layers):
+        net.layers[l].work = work
+    return work
+
+
+cdef void one_forward(dense_t *layer, const floating *a_in, Py_ssize_t n) noexcept nogil:
+    """A layer's forward by itself."""
+    cdef network_t alone
+    alone.layers, alone.n_layers = layer, 1
+    cdef void *work = room_to_work(&alone, a_in)
+    layer.by_dots = sums_by_dots(layer, a_in, n)
+    dense_forward(layer, a_in, 0, n, False)
+    layer.work = NULL
+    free(work)
+
+
+cdef void one_backward(
+    dense_t *layer, const floating *a_in, floating *da_in, Py_ssize_t n
+) noexcept nogil:
+    """A layer's backward by itself."""
+    cdef network_t alone
+    alone.layers, alone.n_layers = layer, 1
+    cdef void *work = room_to_work(&alone, a_in)
+    dense_delta(layer, a_in, 0, n, False)
+    dense_backward(layer, da_in, 0, n)
+    dense_gradient(layer, a_in, n, 0, layer.n_outputs, False, False, <floating> 1)
+    layer.work = NULL
+    free(work)
 
 
 # ---------------------------------------------------------------- a network
@@ -551,9 +596,9 @@ cdef class Network:
             memcpy(from_, data(x), cnp.PyArray_NBYTES(x))
             with nogil:
                 if typenum == cnp.NPY_FLOAT:
-                    packed_pass(&self.c, <const float *> from_, n)
+                    whole_forward(&self.c, <const float *> from_, n)
                 else:
-                    packed_pass(&self.c, <const double *> from_, n)
+                    whole_forward(&self.c, <const double *> from_, n)
             return below.a
         finally:
             self.release()
@@ -621,11 +666,11 @@ cdef class Network:
             x = data(first.a_in)
             with nogil:
                 if typenum == cnp.NPY_FLOAT:
-                    C = gradient_pass(&self.c, <const float *> x, <const float *> py, pl,
-                                      <const float *> pw, share, n)
+                    C = whole_backward(&self.c, <const float *> x, <const float *> py, pl,
+                                       <const float *> pw, share, n)
                 else:
-                    C = gradient_pass(&self.c, <const double *> x, <const double *> py, pl,
-                                      <const double *> pw, share, n)
+                    C = whole_backward(&self.c, <const double *> x, <const double *> py, pl,
+                                       <const double *> pw, share, n)
             return C
         finally:
             self.release()
@@ -651,13 +696,11 @@ cdef class Network:
             memcpy(data(last.da), data(checked), cnp.PyArray_NBYTES(checked))
             with nogil:
                 if typenum == cnp.NPY_FLOAT:
-                    dense_delta(end, <const float *> x, n, False)
-                    backward_pass(&self.c, <const float *> x, <float *> dx, n, False, False, 0,
-                                  False)
+                    dense_delta(end, <const float *> x, 0, n, False)
+                    through_layers(&self.c, <const float *> x, <float *> dx, n)
                 else:
-                    dense_delta(end, <const double *> x, n, False)
-                    backward_pass(&self.c, <const double *> x, <double *> dx, n, False, False, 0,
-                                  False)
+                    dense_delta(end, <const double *> x, 0, n, False)
+                    through_layers(&self.c, <const double *> x, <double *> dx, n)
             return dX
         finally:
             self.release()
@@ -729,47 +772,39 @@ cdef class Network:
         return C
 
 
-cdef Py_ssize_t packed_total(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
-    """Elements that the layers worth packing take."""
-    cdef Py_ssize_t total = 0
-    cdef int l
-    for l in range(net.n_layers):
-        if worth_packing(&net.layers[l], n):
-            total += packed_size(&net.layers[l], p)
-    return total
+cdef void whole_forward(network_t *net, const floating *x, Py_ssize_t n) noexcept nogil:
+    """forward_pass over all rows."""
+    cdef void *work = room_to_work(net, x)
+    choose_sums(net, x, n)
+    forward_pass(net, x, 0, n, False)
+    free(work)
 
 
-cdef void pack_layers(network_t *net, floating *packed, Py_ssize_t n) noexcept nogil:
-    """Pack the layers worth it one after another from `packed` on; packed NULL: none."""
-    cdef int l
-    for l in range(net.n_layers):
-        net.layers[l].packed = NULL
-        if packed != NULL and worth_packing(&net.layers[l], n):
-            pack(&net.layers[l], packed)
-            packed += packed_size(&net.layers[l], packed)
+cdef void through_layers(
+    network_t *net, const floating *x, floating *dx, Py_ssize_t n
+) noexcept nogil:
+    """From the last delta to every gradient, over all rows."""
+    cdef member_t alone
+    cdef void *work = room_to_work(net, x)
+    alone.index, alone.threads = 0, 1
+    backward_pass(net, dx, 0, n, False)
+    gradient_pass(net, x, n, &alone, False, False, <floating> 1)
+    free(work)
 
 
-cdef void packed_pass(network_t *net, const floating *x, Py_ssize_t n) noexcept nogil:
-    """forward_pass with W packed for the call where that pays (without memory: by dots)."""
-    cdef Py_ssize_t total = packed_total(net, x, n)
-    cdef floating *packed = <floating *> malloc(total * sizeof(floating)) if total > 0 else NULL
-    pack_layers(net, packed, n)
-    forward_pass(net, x, n, False)
-    free(packed)
-
-
-cdef double gradient_pass(
+cdef double whole_backward(
     network_t *net, const floating *x, const floating *y, const int64_t *labels,
     const floating *weight, double share, Py_ssize_t n,
 ) noexcept nogil:
-    """C, the last layer's da and delta, and the backward pass."""
+    """C, the last layer's da and delta, and every gradient."""
     cdef dense_t *last = &net.layers[net.n_layers - 1]
-    cdef double C = loss_pass(net, y, labels, weight, share, False, <floating *> last.da, n)
+    cdef double C = loss_pass(net, y, labels, weight, share, False, <floating *> last.da, 0, n,
+                              NULL)
     if net.fused:
-        C = loss_pass(net, y, labels, weight, share, True, <floating *> last.delta, n)
+        C = loss_pass(net, y, labels, weight, share, True, <floating *> last.delta, 0, n, NULL)
     else:
-        dense_delta(last, x, n, False)
-    backward_pass(net, x, <floating *> NULL, n, False, False, 0, False)
+        dense_delta(last, x, 0, n, False)
+    through_layers(net, x, <floating *> NULL, n)
     return C
 
 
@@ -779,28 +814,31 @@ cdef double blocked_run(
     bint *no_memory,
 ) noexcept nogil:
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
-    cdef Py_ssize_t rows = n if n < PREDICT_ROWS else PREDICT_ROWS, first = 0, m
+    cdef Py_ssize_t blocks = (n + PREDICT_ROWS - 1) // PREDICT_ROWS, k, first, m
+    cdef Py_ssize_t rows = (n + blocks - 1) // blocks
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
     cdef Py_ssize_t n_outputs = net.layers[net.n_layers - 1].n_outputs
-    cdef Py_ssize_t total = packed_total(net, x, n)
-    cdef floating *z = <floating *> malloc((3 * rows * widest + total) * sizeof(floating))
+    cdef floating *z = <floating *> malloc(3 * rows * widest * sizeof(floating))
     cdef floating *a = z + rows * widest
     cdef floating *da = a + rows * widest
     cdef double C = 0
+    cdef void *work
     if z == NULL:
         no_memory[0] = True
         return 0
-    pack_layers(net, da + rows * widest if total > 0 else NULL, n)
-    while first < n:
-        m = rows if n - first > rows else n - first
+    work = room_to_work(net, x)
+    choose_sums(net, x, n)
+    for k in range(blocks):
+        first = n * k // blocks
+        m = n * (k + 1) // blocks - first
         if out != NULL:
             predict_rows(net, x + first * n_inputs, out + first * n_outputs, m, z, a)
         else:
             predict_rows(net, x + first * n_inputs, a, m, z, a)
             C += loss_block(net.loss, net.fused, z, a, row(y, first, n_outputs),
                             label_row(labels, first), row(weight, first, 1), share, da, m,
-                            n_outputs)
-        first += m
+                            n_outputs, NULL)
+    free(work)
     free(z)
     return C
 
@@ -828,95 +866,210 @@ cdef struct training_t:
     void *y              # (block, n_outputs)
     int64_t *labels      # (block,)
     void *weight         # (block,)
+    double *losses       # (block,)
     double l1
     double l2
     double clip_norm     # 0: no clipping
 
 
+cdef struct stretch_t:      # of an epoch: what every thread of a team is told
+    void *X                 # (samples, n_inputs)
+    void *Y                 # (samples, n_outputs), or NULL: then
+    int64_t *labels         # (samples,)
+    void *weight            # (samples,), or NULL: all 1
+    int64_t *order          # (samples,): row i of the epoch is order[i]; NULL: i
+    Py_ssize_t samples
+    Py_ssize_t batch_size
+    Py_ssize_t start        # steps start … stop - 1
+    Py_ssize_t stop
+    double *learning_rates  # one a step
+    int64_t counter         # updates done before
+
+
+cdef void gather_rows(
+    training_t *t, const stretch_t *data, const int64_t *rows, Py_ssize_t first, Py_ssize_t last,
+    const floating *p,
+) noexcept nogil:
+    """Rows first … last - 1 of a block into the arena."""
+    cdef Py_ssize_t n_inputs = t.net.layers[0].n_inputs, k
+    cdef Py_ssize_t n_outputs = t.net.layers[t.net.n_layers - 1].n_outputs
+    gather(<const floating *> data.X, <floating *> t.x, rows, first, last, n_inputs)
+    if data.Y != NULL:
+        gather(<const floating *> data.Y, <floating *> t.y, rows, first, last, n_outputs)
+    if data.labels != NULL:
+        for k in range(first, last):
+            t.labels[k] = data.labels[rows[k]]
+    if data.weight != NULL:
+        gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1)
+
+
 cdef double train_step(
     training_t *t,
-    const floating *X,        # IN  (samples, n_inputs)
-    const floating *Y,        # IN  (samples, n_outputs), or NULL: then
-    const int64_t *labels,    # IN  (samples,)
-    const floating *weight,   # IN  (samples,), or NULL: all 1
-    const int64_t *order,     # IN  (samples,): row i of the batch is order[i]; NULL: i
+    const stretch_t *data,
+    const floating *p,        # for the type
+    const member_t *me,
     Py_ssize_t first,
     Py_ssize_t n,             # the batch: rows first, first + 1, …, first + n - 1
     double learning_rate,
-    int64_t *counter,         # IN OUT updates done
+    int64_t count,            # updates done before
     int guard,                # UNGUARDED, or CALM_ONLY, NO_UPDATE: these keep the gradient
     double *batch_weight,     # OUT Σ w
     bint *updated,            # OUT False: nothing was updated
 ) noexcept nogil:
-    """Forward, backward, update; returns C (penalties included) before the update."""
+    """Forward, backward, update, this member's share; returns C (penalties included)."""
     cdef network_t *net = &t.net
     cdef dense_t *last = &net.layers[net.n_layers - 1]
+    cdef dense_t *layer
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs, n_outputs = last.n_outputs
-    cdef double share = batch_share(weight, order, first, n, batch_weight), C = 0
-    # Plain SGD needs no gradient kept: each layer descends as soon as its delta has been used.
+    cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
+                                    batch_weight)
+    cdef double C = 0, total = 0
+    cdef Py_ssize_t blocks = (n + t.block - 1) // t.block, block, done, m, start, mine, after, k
+    # Plain SGD needs no gradient kept: it is added to the weights as it is summed.
     cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
-                         and t.clip_norm == 0 and n <= t.block and guard == UNGUARDED)
-    cdef Py_ssize_t done = 0, m, start
+                         and t.clip_norm == 0 and blocks == 1 and guard == UNGUARDED)
+    cdef bint padded = me.threads == 1
+    cdef floating scale = <floating> (-learning_rate if descend else 1.0)
+    cdef floating *delta
     cdef const floating *x
     cdef const floating *y
     cdef const floating *w
     cdef const int64_t *label
-    cdef const int64_t *rows
     cdef int l
-    for l in range(net.n_layers):
-        if worth_packing(&net.layers[l], n):
-            pack(&net.layers[l], <floating *> t.net.layers[l].packing)
+    choose_sums(net, p, n)
+    for block in range(blocks):
+        done = n * block // blocks
+        m = n * (block + 1) // blocks - done
+        mine, after = share_begin(me, m), share_end(me, m)
+        if data.order == NULL or m == 1:
+            start = first + done if data.order == NULL else data.order[first + done]
+            x = row(<const floating *> data.X, start, n_inputs)
+            y = row(<const floating *> data.Y, start, n_outputs)
+            label = label_row(data.labels, start)
+            w = row(<const floating *> data.weight, start, 1)
         else:
-            net.layers[l].packed = NULL
-    while done < n:
-        m = t.block if n - done > t.block else n - done
-        if order == NULL or m == 1:
-            start = first + done if order == NULL else order[first + done]
-            x = row(X, start, n_inputs)
-            y = row(Y, start, n_outputs)
-            label = label_row(labels, start)
-            w = row(weight, start, 1)
-        else:
-            rows = order + first + done
-            gather(X, <floating *> t.x, rows, m, n_inputs)
+            gather_rows(t, data, data.order + first + done, mine, after, p)
             x = <const floating *> t.x
-            y = NULL
-            label = NULL
-            w = NULL
-            if Y != NULL:
-                gather(Y, <floating *> t.y, rows, m, n_outputs)
-                y = <const floating *> t.y
-            if labels != NULL:
-                for l in range(<int> m):
-                    t.labels[l] = labels[rows[l]]
-                label = t.labels
-            if weight != NULL:
-                gather(weight, <floating *> t.weight, rows, m, 1)
-                w = <const floating *> t.weight
-        forward_pass(net, x, m, True)
-        C += loss_pass(net, y, label, w, share, net.fused, <floating *> last.delta, m)
-        if not net.fused:
-            dense_delta(last, x, m, True)
+            y = NULL if data.Y == NULL else <const floating *> t.y
+            label = NULL if data.labels == NULL else t.labels
+            w = NULL if data.weight == NULL else <const floating *> t.weight
+        if after > mine:
+            forward_pass(net, x, mine, after - mine, padded)
+            total = loss_pass(net, y, label, w, share, net.fused, <floating *> last.delta, mine,
+                              after - mine, NULL if padded else t.losses + mine)
+            if not net.fused:
+                dense_delta(last, p, mine, after - mine, padded)
+            backward_pass(net, <floating *> NULL, mine, after - mine, padded)
+            if descend and m > 1:
+                for l in range(net.n_layers):
+                    layer = &net.layers[l]
+                    delta = <floating *> layer.delta
+                    for k in range(mine * layer.n_outputs, after * layer.n_outputs):
+                        delta[k] *= scale
+        if block == 0 and (t.l1 != 0 or t.l2 != 0):
+            for l in range(net.n_layers):
+                C += penalty(<const floating *> net.layers[l].W,
+                             net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
+        meet(me)
+        if me.threads > 1:
+            total = 0
+            for k in range(m):
+                total += t.losses[k]
+        C += total
         if descend and not isfinite(C):
             break
-        backward_pass(net, x, <floating *> NULL, m, done > 0, descend, learning_rate, True)
-        done += m
+        gradient_pass(net, x, m, me, block > 0, descend, scale)
+        if block < blocks - 1:
+            meet(me)
+    updated[0] = isfinite(C) and guard != NO_UPDATE
     if not descend:
-        if t.l1 != 0 or t.l2 != 0:
-            for l in range(net.n_layers):
-                C += penalize(<const floating *> net.layers[l].W, <floating *> net.layers[l].dW,
-                              net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
-        if t.clip_norm != 0:
-            clip_by_norm(<floating *> t.gradient, t.n_parameters, t.clip_norm)
-    updated[0] = isfinite(C) and guard != NO_UPDATE and (guard == UNGUARDED or is_calm(
-        &t.rule, <const floating *> t.gradient, t.n_parameters, learning_rate))
-    if updated[0]:
-        counter[0] += 1
-        if not descend:
-            update(&t.rule, <floating *> t.parameters, <const floating *> t.gradient,
-                   <floating *> t.first, <floating *> t.second, t.n_parameters, learning_rate,
-                   <double> counter[0])
+        finish_gradient(t, me, p)
+        if updated[0] and guard == CALM_ONLY:
+            updated[0] = is_calm(&t.rule, <const floating *> t.gradient, t.n_parameters,
+                                 learning_rate)
+        if updated[0]:
+            update_share(t, me, p, learning_rate, <double> (count + 1))
+    meet(me)
     return C
+
+
+cdef void finish_gradient(training_t *t, const member_t *me, const floating *p) noexcept nogil:
+    """The penalties' gradient, and clipping: this member's outputs."""
+    cdef dense_t *layer
+    cdef Py_ssize_t first, rows
+    cdef floating factor
+    cdef int l
+    if t.l1 != 0 or t.l2 != 0:
+        for l in range(t.net.n_layers):
+            layer = &t.net.layers[l]
+            first = share_begin(me, layer.n_outputs)
+            rows = share_end(me, layer.n_outputs) - first
+            penalty_gradient(<const floating *> layer.W + first * layer.n_inputs,
+                             <floating *> layer.dW + first * layer.n_inputs,
+                             rows * layer.n_inputs, t.l1, t.l2)
+    if t.clip_norm != 0:
+        meet(me)
+        factor = clip_factor(<const floating *> t.gradient, t.n_parameters, t.clip_norm)
+        meet(me)
+        if factor != 1:
+            for l in range(t.net.n_layers):
+                layer = &t.net.layers[l]
+                first = share_begin(me, layer.n_outputs)
+                rows = share_end(me, layer.n_outputs) - first
+                scale_by(<floating *> layer.dW + first * layer.n_inputs, rows * layer.n_inputs,
+                         factor)
+                scale_by(<floating *> layer.db + first, rows, factor)
+
+
+cdef void update_share(
+    training_t *t, const member_t *me, const floating *p, double learning_rate, double count
+) noexcept nogil:
+    """The optimiser's step for this member's outputs."""
+    cdef floating *theta = <floating *> t.parameters
+    cdef dense_t *layer
+    cdef Py_ssize_t first, rows
+    cdef int l
+    if me.threads == 1:
+        update_span(t, p, 0, t.n_parameters, learning_rate, count)
+        return
+    for l in range(t.net.n_layers):
+        layer = &t.net.layers[l]
+        first = share_begin(me, layer.n_outputs)
+        rows = share_end(me, layer.n_outputs) - first
+        update_span(t, p, <floating *> layer.W - theta + first * layer.n_inputs,
+                    rows * layer.n_inputs, learning_rate, count)
+        update_span(t, p, <floating *> layer.b - theta + first, rows, learning_rate, count)
+
+
+cdef void update_span(
+    training_t *t, const floating *p, Py_ssize_t first, Py_ssize_t count, double learning_rate,
+    double steps,
+) noexcept nogil:
+    """The optimiser's step for `count` parameters from `first` on."""
+    update(&t.rule, <floating *> t.parameters + first, <const floating *> t.gradient + first,
+           NULL if t.first == NULL else <floating *> t.first + first,
+           NULL if t.second == NULL else <floating *> t.second + first, count, learning_rate,
+           steps)
+
+
+cdef Py_ssize_t run_stretch(
+    training_t *t, const stretch_t *data, const floating *p, const member_t *me,
+    double *loss_sum, double *weight_sum,
+) noexcept nogil:
+    """The steps of a stretch; returns the one it got to, and adds up Σ w C and Σ w."""
+    cdef Py_ssize_t step, first, n
+    cdef double C, total = 0
+    cdef bint updated = True
+    for step in range(data.start, data.stop):
+        first = step * data.batch_size
+        n = data.batch_size if data.samples - first > data.batch_size else data.samples - first
+        C = train_step(t, data, p, me, first, n, data.learning_rates[step],
+                       data.counter + step - data.start, UNGUARDED, &total, &updated)
+        if not updated:
+            return step
+        loss_sum[0] += C * total
+        weight_sum[0] += total
+    return data.stop
 
 
 cdef rule_t rule_of(dict rule):
@@ -979,7 +1132,11 @@ cdef class Training:
     allocated after the constructor.
     """
 
-    cdef training_t c
+    cdef training_t *members  # one for each thread: all point to the same arrays but for `work`
+    cdef readonly int threads
+    cdef barrier_t barrier
+    cdef stretch_t stretch
+    cdef int state            # of the team: see FORMING
     cdef Network network
     cdef object arena, keep
     cdef int64_t *counter
@@ -988,91 +1145,142 @@ cdef class Training:
 
     def __cinit__(self, Network network, cnp.ndarray parameters, cnp.ndarray gradient, dict rule,
                   first, second, cnp.ndarray counter, Py_ssize_t batch_size, double l1, double l2,
-                  double clip_norm):
+                  double clip_norm, int threads=1):
         cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(parameters)
+        cdef int n_layers = network.c.n_layers, k
+        cdef training_t *c
+        network.collect()
         self.network = network
         self.keep = (parameters, gradient, first, second, counter)
         self.counter = <int64_t *> data(counter)
-        self.c.rule = rule_of(rule)
-        self.c.n_parameters = cnp.PyArray_SIZE(parameters)
-        self.c.parameters, self.c.gradient = data(parameters), data(gradient)
-        self.c.first = NULL if first is None else data(first)
-        self.c.second = NULL if second is None else data(second)
-        self.c.l1, self.c.l2, self.c.clip_norm = l1, l2, clip_norm
-        self.c.net = network.c
-        self.c.net.layers = <dense_t *> malloc(network.c.n_layers * sizeof(dense_t))
-        if self.c.net.layers == NULL:
+        self.threads = team_size(&network.c, batch_size, threads)
+        self.members = <training_t *> malloc(
+            self.threads * (sizeof(training_t) + n_layers * sizeof(dense_t)))
+        if self.members == NULL:
             raise MemoryError()
-        network.collect()
-        memcpy(self.c.net.layers, network.c.layers, network.c.n_layers * sizeof(dense_t))
-        self.c.block = block_rows(&self.c.net, batch_size, itemsize)
+        c = self.members
+        c.rule = rule_of(rule)
+        c.n_parameters = cnp.PyArray_SIZE(parameters)
+        c.parameters, c.gradient = data(parameters), data(gradient)
+        c.first = NULL if first is None else data(first)
+        c.second = NULL if second is None else data(second)
+        c.l1, c.l2, c.clip_norm = l1, l2, clip_norm
+        c.net = network.c
+        c.block = block_rows(&c.net, batch_size, itemsize)
+        for k in range(self.threads):
+            self.members[k] = c[0]
+            self.members[k].net.layers = <dense_t *> (self.members + self.threads) + k * n_layers
+            memcpy(self.members[k].net.layers, network.c.layers, n_layers * sizeof(dense_t))
         # Counted first, then handed out, by the same walk.
         self.arena = np.empty(self.lay_out(NULL, itemsize) + 64, dtype=np.uint8)
         self.lay_out(<char *> ((<size_t> data(self.arena) + 63) // 64 * 64), itemsize)
         self.arena[...] = 0  # the lanes that fill up a last vector hold numbers, not noise
 
     def __dealloc__(self):
-        free(self.c.net.layers)
+        free(self.members)
 
     cdef Py_ssize_t lay_out(self, char *start, Py_ssize_t itemsize) noexcept:
         """Addresses for a block of everything from `start` on; returns the bytes it takes."""
-        cdef Py_ssize_t used = 0, block = self.c.block, count
-        cdef int l
+        cdef training_t *c = self.members
+        cdef Py_ssize_t used = 0, block = c.block, count, work = 0, size
+        cdef int l, k
         cdef dense_t *layer
-        cdef dense_t *last = &self.c.net.layers[self.c.net.n_layers - 1]
-        self.c.x = place(start, &used, block * self.c.net.layers[0].n_inputs * itemsize)
-        self.c.y = place(start, &used, block * last.n_outputs * itemsize)
-        self.c.labels = <int64_t *> place(start, &used, block * sizeof(int64_t))
-        self.c.weight = place(start, &used, block * itemsize)
-        for l in range(self.c.net.n_layers):
-            layer = &self.c.net.layers[l]
+        cdef dense_t *last = &c.net.layers[c.net.n_layers - 1]
+        c.x = place(start, &used, block * c.net.layers[0].n_inputs * itemsize)
+        c.y = place(start, &used, block * last.n_outputs * itemsize)
+        c.labels = <int64_t *> place(start, &used, block * sizeof(int64_t))
+        c.weight = place(start, &used, block * itemsize)
+        c.losses = <double *> place(start, &used, block * sizeof(double))
+        for l in range(c.net.n_layers):
+            layer = &c.net.layers[l]
             count = block * layer.n_outputs * itemsize
             layer.z = place(start, &used, count)
             layer.a = place(start, &used, count)
             layer.delta = place(start, &used, count)
             layer.da = NULL
-            count = (packed_size(layer, <float *> NULL) if itemsize == sizeof(float)
-                     else packed_size(layer, <double *> NULL))
-            layer.packing = place(start, &used, count * itemsize)
+            size = (work_size(layer, <float *> NULL) if itemsize == sizeof(float)
+                    else work_size(layer, <double *> NULL))
+            work = max(work, size)
+        for k in range(self.threads):
+            c = &self.members[k]
+            if k > 0:
+                c.x, c.y, c.labels = self.members.x, self.members.y, self.members.labels
+                c.weight, c.losses = self.members.weight, self.members.losses
+                memcpy(c.net.layers, self.members.net.layers, c.net.n_layers * sizeof(dense_t))
+            c.net.layers[0].work = place(start, &used, work * itemsize) if work > 0 else NULL
+            for l in range(1, c.net.n_layers):
+                c.net.layers[l].work = c.net.layers[0].work
         return used
 
     def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,
-            Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates):
+            Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates, start_thread=None):
         """Steps start … stop - 1 of an epoch over validated arrays; returns the step it got to.
 
         A step whose loss is not finite updates nothing and ends the run there.
         `loss_sum` and `weight_sum` add up Σ w C and Σ w over the steps done.
+        With `start_thread` a team of `threads` takes part: it is called with `join` and an index
+        1, 2, … for each of the others, makes one of its own threads call it, and returns a future.
         """
-        cdef void *x = data(X)
-        cdef void *py = NULL if y is None else data(y)
-        cdef int64_t *pl = NULL if labels is None else <int64_t *> data(labels)
-        cdef void *pw = NULL if weight is None else data(weight)
-        cdef int64_t *rows = NULL if order is None else <int64_t *> data(order)
-        cdef double *eta = <double *> data(learning_rates)
-        cdef Py_ssize_t samples = cnp.PyArray_DIM(X, 0), step = start, first, n
-        cdef int typenum = self.network.typenum
-        cdef double C, total = 0
-        cdef bint updated = True
+        cdef stretch_t *stretch = &self.stretch
+        cdef member_t me
+        cdef Py_ssize_t step
+        cdef int typenum = self.network.typenum, index
+        cdef double loss_sum = self.loss_sum, weight_sum = self.weight_sum
         self.acquire()
+        stretch.X = data(X)
+        stretch.Y = NULL if y is None else data(y)
+        stretch.labels = NULL if labels is None else <int64_t *> data(labels)
+        stretch.weight = NULL if weight is None else data(weight)
+        stretch.order = NULL if order is None else <int64_t *> data(order)
+        stretch.samples, stretch.batch_size = cnp.PyArray_DIM(X, 0), batch_size
+        stretch.start, stretch.stop = start, stop
+        stretch.learning_rates = <double *> data(learning_rates)
+        stretch.counter = self.counter[0]
+        me.index, me.threads, me.barrier = 0, 1, &self.barrier
+        if start_thread is not None and self.threads > 1:
+            me.threads = self.threads
+            self.form_team(start_thread)
         with nogil:
-            while step < stop:
-                first = step * batch_size
-                n = batch_size if samples - first > batch_size else samples - first
-                if typenum == cnp.NPY_FLOAT:
-                    C = train_step(&self.c, <const float *> x, <const float *> py, pl,
-                                   <const float *> pw, rows, first, n, eta[step],
-                                   self.counter, UNGUARDED, &total, &updated)
-                else:
-                    C = train_step(&self.c, <const double *> x, <const double *> py, pl,
-                                   <const double *> pw, rows, first, n, eta[step],
-                                   self.counter, UNGUARDED, &total, &updated)
-                if not updated:
-                    break
-                self.loss_sum += C * total
-                self.weight_sum += total
-                step += 1
+            step = self.take_part(&me, &loss_sum, &weight_sum)
+        self.counter[0] += step - start
+        self.loss_sum, self.weight_sum = loss_sum, weight_sum
         self.busy = False
         return step
+
+    cdef int form_team(self, start_thread) except -1:
+        """Start the others; if that is interrupted, send home who has come."""
+        cdef int index
+        others = []
+        set_flag(&self.state, FORMING)
+        try:
+            for index in range(1, self.threads):
+                others.append(start_thread(self.join, index))
+            set_flag(&self.state, COMPLETE)
+        except BaseException:
+            set_flag(&self.state, DISBANDED)
+            for other in others:
+                other.result()
+            self.busy = False
+            raise
+        return 0
+
+    def join(self, int index):
+        """Take part in the stretch that runs, as member `index` of the team."""
+        cdef member_t me
+        cdef double ignored = 0
+        me.index, me.threads, me.barrier = index, self.threads, &self.barrier
+        with nogil:
+            if wait_while(&self.state, FORMING) == COMPLETE:
+                self.take_part(&me, &ignored, &ignored)
+
+    cdef Py_ssize_t take_part(
+        self, const member_t *me, double *loss_sum, double *weight_sum
+    ) noexcept nogil:
+        if self.network.typenum == cnp.NPY_FLOAT:
+            return run_stretch(&self.members[me.index], &self.stretch,
+                               <const float *> self.stretch.X, me, loss_sum, weight_sum)
+        return run_stretch(&self.members[me.index], &self.stretch,
+                           <const double *> self.stretch.X, me, loss_sum, weight_sum)
 
     cdef int acquire(self) except -1:
         if self.busy:
@@ -1097,23 +1305,26 @@ cdef class Training:
         y, labels = net.targets(Y, n, cnp.PyArray_NDIM(x) == 1)
         weight = None if sample_weight is None else validation.weights(
             sample_weight, n, cnp.PyArray_DescrFromType(net.typenum))
-        cdef void *px = data(x)
-        cdef void *py = NULL if y is None else data(y)
-        cdef int64_t *pl = NULL if labels is None else <int64_t *> data(labels)
-        cdef void *pw = NULL if weight is None else data(weight)
+        cdef stretch_t batch
+        cdef member_t me
         cdef int typenum = net.typenum
         cdef int guard = NO_UPDATE if careful else CALM_ONLY
         cdef double C, total = 0
         cdef bint updated = True
+        batch.X = data(x)
+        batch.Y = NULL if y is None else data(y)
+        batch.labels = NULL if labels is None else <int64_t *> data(labels)
+        batch.weight = NULL if weight is None else data(weight)
+        batch.order = NULL
+        me.index, me.threads, me.barrier = 0, 1, &self.barrier
         self.acquire()
         with nogil:
             if typenum == cnp.NPY_FLOAT:
-                C = train_step(&self.c, <const float *> px, <const float *> py, pl,
-                               <const float *> pw, <const int64_t *> NULL, 0, n, learning_rate,
-                               self.counter, guard, &total, &updated)
+                C = train_step(self.members, &batch, <const float *> batch.X, &me, 0, n,
+                               learning_rate, self.counter[0], guard, &total, &updated)
             else:
-                C = train_step(&self.c, <const double *> px, <const double *> py, pl,
-                               <const double *> pw, <const int64_t *> NULL, 0, n, learning_rate,
-                               self.counter, guard, &total, &updated)
+                C = train_step(self.members, &batch, <const double *> batch.X, &me, 0, n,
+                               learning_rate, self.counter[0], guard, &total, &updated)
+        self.counter[0] += updated
         self.busy = False
         return C, updated

@@ -26,11 +26,12 @@ cdef inline const int64_t *label_row(const int64_t *p, Py_ssize_t i) noexcept no
 
 
 cdef inline void gather(
-    const floating *source, floating *to, const int64_t *order, Py_ssize_t n, Py_ssize_t width
+    const floating *source, floating *to, const int64_t *order, Py_ssize_t first, Py_ssize_t last,
+    Py_ssize_t width,
 ) noexcept nogil:
-    """to[i] = source[order[i]], rows of `width`"""
+    """to[i] = source[order[i]], rows of `width`, first … last - 1"""
     cdef Py_ssize_t i
-    for i in range(n):
+    for i in range(first, last):
         memcpy(to + i * width, source + order[i] * width, width * sizeof(floating))
 
 

@@ -176,6 +176,7 @@ cdef inline double loss_block(
     floating *out,          # OUT (n, n_outputs)
     Py_ssize_t n,
     Py_ssize_t n_outputs,
+    double *losses,         # OUT (n,) the terms of the sum, or NULL
 ) noexcept nogil:
     """Σ_i C_i w_i / Σ w over a block, and each sample's da or delta."""
     cdef Py_ssize_t i, first
@@ -212,5 +213,8 @@ cdef inline double loss_block(
         else:
             C = cross_entropy(a + first, yi, label, out + first, n_outputs, sf)
         # A sample of weight 0 counts for nothing, whatever its loss.
-        total += C * s if s != 0 else 0
+        C = C * s if s != 0 else 0
+        total += C
+        if losses != NULL:
+            losses[i] = C
     return total

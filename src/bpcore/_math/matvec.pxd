@@ -7,7 +7,7 @@
 Here nothing is used twice, so there is nothing to tile: W is read once, row by
 row in the order of memory. What counts for a small layer is the way in and out.
 """
-from bpcore._math.affine cimport dot_rows
+from bpcore._math.dots cimport dot_rows
 from bpcore._math.vector cimport (
     at, broadcast, lanes, load, load_part, store, store_part, store_sum, vec, zero,
 )

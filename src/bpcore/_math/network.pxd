@@ -1,8 +1,12 @@
 """A network in C: its layers' sizes and addresses."""
 from cython cimport floating
 
-from bpcore._math.affine cimport pack_transposed
+from bpcore._math.tile cimport DEPTH, PAGE_BYTES, ROWS
 from bpcore._math.vector cimport LANES_F32, LANES_F64
+
+
+cdef enum:
+    MANY = 32  # rows, from which on sums_by_dots no longer looks at their number
 
 
 cdef struct dense_t:
@@ -17,8 +21,8 @@ cdef struct dense_t:
     void *a
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
-    void *packed   # W for affine_forward, or NULL
-    void *packing  # room for it
+    bint by_dots  # how the forward product is summed
+    void *work    # room for a product to copy its A into, or NULL
 
 cdef struct network_t:
     dense_t *layers
@@ -40,19 +44,32 @@ cdef inline Py_ssize_t whole_vectors(const floating *p, Py_ssize_t count) noexce
     return (count + vector_length(p) - 1) // vector_length(p) * vector_length(p)
 
 
-cdef inline Py_ssize_t packed_size(const dense_t *layer, const floating *p) noexcept nogil:
-    """Elements that W takes when packed: n_outputs rounded up to whole panels of two vectors."""
-    cdef Py_ssize_t panel = 2 * vector_length(p)
-    return (layer.n_outputs + panel - 1) // panel * panel * layer.n_inputs
+cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_t n) noexcept nogil:
+    """Whether dot products cost less than turning W round and running tiles.
+
+    Counted in multiply-adds of whole vectors: adding up the lanes of a dot product
+    is worth 6, turning one weight round 0.45 (docs/kernels.md has the
+    measurement). Decided once for a batch, so that all of its rows are summed
+    alike, whichever block or thread they fall to; and alike for all batches of
+    MANY rows or more.
+    """
+    cdef Py_ssize_t width = vector_length(p), i = layer.n_inputs, o = layer.n_outputs
+    cdef Py_ssize_t panels = (o + 2 * width - 1) // (2 * width)
+    n = MANY if n > MANY else n
+    return n == 1 or (20 * n * o * ((i + width - 1) // width + 6)
+                      < 20 * n * i * ((o + width - 1) // width) + 9 * i * 2 * width * panels)
 
 
-cdef inline bint worth_packing(const dense_t *layer, Py_ssize_t n) noexcept nogil:
-    """Whether n samples repay the packing of W (docs/kernels.md has the measurement)."""
-    return n > 16 or (n > 4 and layer.n_inputs < 64)
+cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
+    """Every layer's by_dots, for a batch of n samples."""
+    cdef int l
+    for l in range(net.n_layers):
+        net.layers[l].by_dots = sums_by_dots(&net.layers[l], p, n)
 
 
-cdef inline void pack(dense_t *layer, floating *packed) noexcept nogil:
-    """Renew the copy of W that affine_forward reads."""
-    pack_transposed(<const floating *> layer.W, packed, layer.n_inputs, layer.n_outputs,
-                    2 * vector_length(packed))
-    layer.packed = packed
+cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexcept nogil:
+    """Elements of `work`: none unless rows of the layer's matrices lie whole pages apart."""
+    cdef Py_ssize_t size = sizeof(p[0])
+    if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size % PAGE_BYTES == 0:
+        return ROWS * DEPTH
+    return 0

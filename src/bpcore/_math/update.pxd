@@ -172,18 +172,25 @@ cdef inline void update(
         rprop(theta, g, first, second, count, rule)
 
 
-cdef inline double penalize(
-    const floating *restrict W, floating *restrict dW, Py_ssize_t count, double l1, double l2
+cdef inline double penalty(
+    const floating *W, Py_ssize_t count, double l1, double l2
 ) noexcept nogil:
-    """dW ← dW + l1 sign(W) + l2 W; returns l1 Σ|W| + l2/2 Σ W²"""
+    """l1 Σ|W| + l2/2 Σ W²"""
     cdef Py_ssize_t k
-    cdef floating lambda_1 = <floating> l1, lambda_2 = <floating> l2
     cdef double absolutes = 0, squares = 0
     for k in range(count):
         absolutes += absolute(W[k])
         squares += <double> W[k] * W[k]
-        dW[k] += lambda_2 * W[k] + lambda_1 * sign(W[k])
     return l1 * absolutes + 0.5 * l2 * squares
+
+cdef inline void penalty_gradient(
+    const floating *restrict W, floating *restrict dW, Py_ssize_t count, double l1, double l2
+) noexcept nogil:
+    """dW ← dW + l1 sign(W) + l2 W"""
+    cdef Py_ssize_t k
+    cdef floating lambda_1 = <floating> l1, lambda_2 = <floating> l2
+    for k in range(count):
+        dW[k] += lambda_2 * W[k] + lambda_1 * sign(W[k])
 
 
 cdef inline floating largest_absolute(
@@ -205,23 +212,29 @@ cdef inline floating largest_absolute(
         return f64_of_bits(largest_long)
 
 
-cdef inline void clip_by_norm(floating *g, Py_ssize_t count, double limit) noexcept nogil:
-    """g ← g min(1, limit / ‖g‖), ‖g‖ over the whole gradient (Pascanu et al. 2013)
+cdef inline floating clip_factor(
+    const floating *g, Py_ssize_t count, double limit
+) noexcept nogil:
+    """min(1, limit / ‖g‖), ‖g‖ over the whole gradient (Pascanu et al. 2013)
 
     The squares are of g over its largest element, which can neither overflow
     nor vanish.
     """
     cdef Py_ssize_t k
-    cdef double squares = 0, norm, largest = largest_absolute(<const floating *> g, count)
-    cdef floating scale
+    cdef double squares = 0, norm, largest = largest_absolute(g, count)
     if largest > 0:
         for k in range(count):
             squares += (g[k] / largest) * (g[k] / largest)
         norm = largest * sqrt(squares)
         if norm > limit:
-            scale = <floating> (limit / norm)
-            for k in range(count):
-                g[k] *= scale
+            return <floating> (limit / norm)
+    return 1
+
+cdef inline void scale_by(floating *g, Py_ssize_t count, floating factor) noexcept nogil:
+    """g ← factor g"""
+    cdef Py_ssize_t k
+    for k in range(count):
+        g[k] *= factor
 
 
 cdef inline bint is_calm(

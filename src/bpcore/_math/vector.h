@@ -28,12 +28,19 @@
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #define VECTORS_AVX2
+#define VECTORS_SSE
 #define VECTOR_BYTES 32
 #define TILE_ROWS 6 /* 6 x 2 accumulators of 16 registers */
 #elif defined(__aarch64__)
+#include <arm_neon.h>
+#define VECTORS_NEON
 #define VECTOR_BYTES 16
 #define TILE_ROWS 12
 #else
+#if defined(__SSE2__)
+#include <immintrin.h>
+#define VECTORS_SSE
+#endif
 #define VECTOR_BYTES 16
 #define TILE_ROWS 6
 #endif
@@ -62,13 +69,46 @@ static inline vf64 zero_f64(void) { return (vf64){0}; }
 static inline vf32 broadcast_f32(const float *p) { return *p - (vf32){0}; }
 static inline vf64 broadcast_f64(const double *p) { return *p - (vf64){0}; }
 
-/* The sum of the lanes. */
+/* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
+ * at once, in the same order, and puts the sums side by side. */
 #if defined(VECTORS_AVX512)
 
-static inline float sum_f32(vf32 x) { return _mm512_reduce_add_ps((__m512)x); }
-static inline double sum_f64(vf64 x) { return _mm512_reduce_add_pd((__m512d)x); }
+static inline float sum_f32(vf32 x) {
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256((__m512)x),
+                             _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)(__m512)x, 1)));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+static inline double sum_f64(vf64 x) {
+    __m256d h = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)x),
+                              _mm512_extractf64x4_pd((__m512d)x, 1));
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+static inline void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    __m512 a = (__m512)x0, b = (__m512)x1, c = (__m512)x2, d = (__m512)x3;
+    __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    __m512 s = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0x4e));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xb1));
+    s = _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), s);
+    _mm_storeu_ps(p, _mm512_castps512_ps128(s));
+}
+static inline void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    __m512d a = (__m512d)x0, b = (__m512d)x1, c = (__m512d)x2, d = (__m512d)x3;
+    __m512d ab = _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x44), _mm512_shuffle_f64x2(a, b, 0xee));
+    __m512d cd = _mm512_add_pd(_mm512_shuffle_f64x2(c, d, 0x44), _mm512_shuffle_f64x2(c, d, 0xee));
+    __m512d s = _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xdd));
+    s = _mm512_add_pd(s, _mm512_permute_pd(s, 0x55));
+    s = _mm512_permutexvar_pd(_mm512_setr_epi64(0, 2, 4, 6, 0, 0, 0, 0), s);
+    _mm256_storeu_pd(p, _mm512_castpd512_pd256(s));
+}
 
-#elif defined(VECTORS_AVX2)
+#else
+
+#if defined(VECTORS_AVX2)
 
 static inline float sum_f32(vf32 x) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128((__m256)x), _mm256_extractf128_ps((__m256)x, 1));
@@ -84,16 +124,27 @@ static inline double sum_f64(vf64 x) {
 #else
 
 static inline float sum_f32(vf32 x) {
-    float lanes[LANES_F32], s = 0;
+    float lanes[LANES_F32];
     memcpy(lanes, &x, sizeof x);
-    for (int k = 0; k < LANES_F32; k++) s += lanes[k];
-    return s;
+    for (int half = LANES_F32 / 2; half; half /= 2)
+        for (int k = 0; k < half; k++) lanes[k] += lanes[k + half];
+    return lanes[0];
 }
 static inline double sum_f64(vf64 x) {
-    double lanes[LANES_F64], s = 0;
+    double lanes[LANES_F64];
     memcpy(lanes, &x, sizeof x);
-    for (int k = 0; k < LANES_F64; k++) s += lanes[k];
-    return s;
+    for (int half = LANES_F64 / 2; half; half /= 2)
+        for (int k = 0; k < half; k++) lanes[k] += lanes[k + half];
+    return lanes[0];
+}
+
+#endif
+
+static inline void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    p[0] = sum_f32(x0); p[1] = sum_f32(x1); p[2] = sum_f32(x2); p[3] = sum_f32(x3);
+}
+static inline void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    p[0] = sum_f64(x0); p[1] = sum_f64(x1); p[2] = sum_f64(x2); p[3] = sum_f64(x3);
 }
 
 #endif
@@ -114,7 +165,32 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
     _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (8 - count)), (__m512d)x);
 }
 
-#else
+#elif defined(VECTORS_SSE)
+
+/* Up to four floats or two doubles: what the levels of 16 and 32 bytes are made of. */
+static inline __m128 load_upto4(const float *p, int count) {
+    __m128 x;
+    if (count >= 4) return _mm_loadu_ps(p);
+    if (count == 1) return _mm_load_ss(p);
+    x = _mm_castpd_ps(_mm_load_sd((const double *)p));
+    return count == 2 ? x : _mm_movelh_ps(x, _mm_load_ss(p + 2));
+}
+static inline __m128d load_upto2(const double *p, int count) {
+    return count >= 2 ? _mm_loadu_pd(p) : _mm_load_sd(p);
+}
+static inline void store_upto4(float *p, __m128 x, int count) {
+    if (count >= 4) { _mm_storeu_ps(p, x); return; }
+    if (count & 2) {
+        _mm_storel_pi((__m64 *)p, x);
+        x = _mm_movehl_ps(x, x);
+        p += 2;
+    }
+    if (count & 1) _mm_store_ss(p, x);
+}
+static inline void store_upto2(double *p, __m128d x, int count) {
+    if (count >= 2) _mm_storeu_pd(p, x);
+    else _mm_store_sd(p, x);
+}
 
 #if defined(VECTORS_AVX2)
 
@@ -128,6 +204,36 @@ static inline vf64 load_part_f64(const double *p, int count) {
     __m256i mask = _mm256_loadu_si256((const __m256i *)(LANE_MASK_64 + 4 - count));
     return (vf64)_mm256_maskload_pd(p, mask);
 }
+/* Not vmaskmov: as a store it is microcoded, about 40 times slower, on AMD's processors. */
+static inline void store_part_f32(float *p, vf32 x, int count) {
+    __m128 low = _mm256_castps256_ps128((__m256)x);
+    if (count >= 4) {
+        _mm_storeu_ps(p, low);
+        low = _mm256_extractf128_ps((__m256)x, 1);
+        p += 4;
+        count -= 4;
+    }
+    if (count) store_upto4(p, low, count);
+}
+static inline void store_part_f64(double *p, vf64 x, int count) {
+    __m128d low = _mm256_castpd256_pd128((__m256d)x);
+    if (count >= 2) {
+        _mm_storeu_pd(p, low);
+        low = _mm256_extractf128_pd((__m256d)x, 1);
+        p += 2;
+        count -= 2;
+    }
+    if (count) store_upto2(p, low, count);
+}
+
+#else
+
+static inline vf32 load_part_f32(const float *p, int count) { return (vf32)load_upto4(p, count); }
+static inline vf64 load_part_f64(const double *p, int count) { return (vf64)load_upto2(p, count); }
+static inline void store_part_f32(float *p, vf32 x, int count) { store_upto4(p, (__m128)x, count); }
+static inline void store_part_f64(double *p, vf64 x, int count) { store_upto2(p, (__m128d)x, count); }
+
+#endif
 
 #else
 
@@ -141,10 +247,6 @@ static inline vf64 load_part_f64(const double *p, int count) {
     for (int k = 0; k < count; k++) lanes[k] = p[k];
     return load_f64(lanes);
 }
-
-#endif
-
-/* Not vmaskmov: as a store it is microcoded, about 40 times slower, on AMD's processors. */
 static inline void store_part_f32(float *p, vf32 x, int count) {
     float lanes[LANES_F32];
     store_f32(lanes, x);
@@ -154,6 +256,60 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
     double lanes[LANES_F64];
     store_f64(lanes, x);
     for (int k = 0; k < count; k++) p[k] = lanes[k];
+}
+
+#endif
+
+/* A square of BLOCK x BLOCK elements, transposed: to[j ld_to + i] = from[i ld_from + j]. */
+#if defined(VECTORS_AVX512) || defined(VECTORS_SSE)
+
+#define BLOCK_F32 4
+#define BLOCK_F64 2
+static inline void transpose_block_f32(const float *from, ptrdiff_t ld, float *to, ptrdiff_t ld_to) {
+    __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + ld);
+    __m128 c = _mm_loadu_ps(from + 2 * ld), d = _mm_loadu_ps(from + 3 * ld);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(to, a);
+    _mm_storeu_ps(to + ld_to, b);
+    _mm_storeu_ps(to + 2 * ld_to, c);
+    _mm_storeu_ps(to + 3 * ld_to, d);
+}
+static inline void transpose_block_f64(const double *from, ptrdiff_t ld, double *to, ptrdiff_t ld_to) {
+    __m128d a = _mm_loadu_pd(from), b = _mm_loadu_pd(from + ld);
+    _mm_storeu_pd(to, _mm_unpacklo_pd(a, b));
+    _mm_storeu_pd(to + ld_to, _mm_unpackhi_pd(a, b));
+}
+
+#elif defined(VECTORS_NEON)
+
+#define BLOCK_F32 4
+#define BLOCK_F64 2
+static inline void transpose_block_f32(const float *from, ptrdiff_t ld, float *to, ptrdiff_t ld_to) {
+    float32x4x2_t ac = vzipq_f32(vld1q_f32(from), vld1q_f32(from + 2 * ld));
+    float32x4x2_t bd = vzipq_f32(vld1q_f32(from + ld), vld1q_f32(from + 3 * ld));
+    float32x4x2_t low = vzipq_f32(ac.val[0], bd.val[0]), high = vzipq_f32(ac.val[1], bd.val[1]);
+    vst1q_f32(to, low.val[0]);
+    vst1q_f32(to + ld_to, low.val[1]);
+    vst1q_f32(to + 2 * ld_to, high.val[0]);
+    vst1q_f32(to + 3 * ld_to, high.val[1]);
+}
+static inline void transpose_block_f64(const double *from, ptrdiff_t ld, double *to, ptrdiff_t ld_to) {
+    float64x2_t a = vld1q_f64(from), b = vld1q_f64(from + ld);
+    vst1q_f64(to, vzip1q_f64(a, b));
+    vst1q_f64(to + ld_to, vzip2q_f64(a, b));
+}
+
+#else
+
+#define BLOCK_F32 1
+#define BLOCK_F64 1
+static inline void transpose_block_f32(const float *from, ptrdiff_t ld, float *to, ptrdiff_t ld_to) {
+    (void)ld; (void)ld_to;
+    *to = *from;
+}
+static inline void transpose_block_f64(const double *from, ptrdiff_t ld, double *to, ptrdiff_t ld_to) {
+    (void)ld; (void)ld_to;
+    *to = *from;
 }
 
 #endif

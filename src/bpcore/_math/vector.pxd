@@ -13,6 +13,8 @@ cdef extern from "vector.h" nogil:
         LANES_F32
         LANES_F64
         TILE_ROWS
+        BLOCK_F32
+        BLOCK_F64
     vf32 load_f32(const float *p)
     vf64 load_f64(const double *p)
     void store_f32(float *p, vf32 x)
@@ -21,12 +23,16 @@ cdef extern from "vector.h" nogil:
     vf64 zero_f64()
     float sum_f32(vf32 x)
     double sum_f64(vf64 x)
+    void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
+    void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
     vf32 broadcast_f32(const float *p)
     vf64 broadcast_f64(const double *p)
     vf32 load_part_f32(const float *p, int count)
     vf64 load_part_f64(const double *p, int count)
     void store_part_f32(float *p, vf32 x, int count)
     void store_part_f64(double *p, vf64 x, int count)
+    void transpose_block_f32(const float *p, Py_ssize_t ld, float *to, Py_ssize_t ld_to)
+    void transpose_block_f64(const double *p, Py_ssize_t ld, double *to, Py_ssize_t ld_to)
     int32_t bits_of_f32(float x)
     int64_t bits_of_f64(double x)
     float f32_of_bits(int32_t i)
@@ -43,6 +49,40 @@ cdef inline Py_ssize_t lanes(const vec *p) noexcept nogil:
         return LANES_F32
     else:
         return LANES_F64
+
+
+cdef inline Py_ssize_t element_size(const vec *p) noexcept nogil:
+    """Bytes of an element."""
+    if vec is vf32:
+        return sizeof(float)
+    else:
+        return sizeof(double)
+
+
+cdef inline Py_ssize_t block_side(const vec *p) noexcept nogil:
+    """Rows and columns of the square that is transposed in registers."""
+    if vec is vf32:
+        return BLOCK_F32
+    else:
+        return BLOCK_F64
+
+
+cdef inline void transpose_block(
+    const vec *p, Py_ssize_t k, Py_ssize_t ld, vec *to, Py_ssize_t m, Py_ssize_t ld_to
+) noexcept nogil:
+    """The square that starts at element k of p, transposed, to element m of `to`."""
+    if vec is vf32:
+        transpose_block_f32(<const float *> p + k, ld, <float *> to + m, ld_to)
+    else:
+        transpose_block_f64(<const double *> p + k, ld, <double *> to + m, ld_to)
+
+
+cdef inline void copy_element(const vec *p, Py_ssize_t k, vec *to, Py_ssize_t m) noexcept nogil:
+    """to[m] = p[k]"""
+    if vec is vf32:
+        (<float *> to)[m] = (<const float *> p)[k]
+    else:
+        (<double *> to)[m] = (<const double *> p)[k]
 
 
 cdef inline vec zero(const vec *p) noexcept nogil:
@@ -102,3 +142,16 @@ cdef inline void store_sum(vec *p, Py_ssize_t k, vec x, const vec *start) noexce
         (<float *> p)[k] = (<const float *> start)[0] + sum_f32(x)
     else:
         (<double *> p)[k] = (<const double *> start)[0] + sum_f64(x)
+
+
+cdef inline void store_sums(vec *p, Py_ssize_t k, const vec *x, const vec *start) noexcept nogil:
+    """p[k + i] = start[i] + the sum of x[i]'s lanes, i = 0, 1, 2, 3"""
+    cdef int i
+    if vec is vf32:
+        sum4_f32(<float *> p + k, x[0], x[1], x[2], x[3])
+        for i in range(4):
+            (<float *> p)[k + i] += (<const float *> start)[i]
+    else:
+        sum4_f64(<double *> p + k, x[0], x[1], x[2], x[3])
+        for i in range(4):
+            (<double *> p)[k + i] += (<const double *> start)[i]

@@ -1,0 +1,70 @@
+/* A barrier for a few threads that meet every few microseconds.
+ *
+ * Who comes early spins, and after a while lets others have the processor: with
+ * as many processors as threads nobody sleeps, with fewer nobody waits for long.
+ */
+#ifndef BPCORE_BARRIER_H
+#define BPCORE_BARRIER_H
+
+typedef struct {
+    int arrived;
+    int round;
+    char line[56]; /* no neighbour in the cache line */
+} barrier_t;
+
+#if defined(__GNUC__) || defined(__clang__)
+
+#define BARRIERS 1
+#if defined(__x86_64__) || defined(__i386__)
+#define SPIN() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define SPIN() __asm__ __volatile__("yield")
+#else
+#define SPIN() ((void)0)
+#endif
+#if defined(_WIN32)
+#include <windows.h>
+#define GIVE_WAY() SwitchToThread()
+#else
+#include <sched.h>
+#define GIVE_WAY() sched_yield()
+#endif
+
+static inline void barrier_wait(barrier_t *barrier, int threads) {
+    int round, spins;
+    if (threads == 1) return;
+    round = __atomic_load_n(&barrier->round, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == threads) {
+        __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&barrier->round, round + 1, __ATOMIC_RELEASE);
+        return;
+    }
+    for (spins = 0; __atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round; spins++) {
+        if (spins < 4000) SPIN();
+        else GIVE_WAY();
+    }
+}
+
+static inline void set_flag(int *flag, int value) { __atomic_store_n(flag, value, __ATOMIC_RELEASE); }
+static inline int wait_while(int *flag, int value) {
+    int now, spins;
+    for (spins = 0; (now = __atomic_load_n(flag, __ATOMIC_ACQUIRE)) == value; spins++) {
+        if (spins < 4000) SPIN();
+        else GIVE_WAY();
+    }
+    return now;
+}
+
+#else
+
+#define BARRIERS 0 /* one thread only */
+static inline void barrier_wait(barrier_t *barrier, int threads) {
+    (void)barrier;
+    (void)threads;
+}
+static inline void set_flag(int *flag, int value) { *flag = value; }
+static inline int wait_while(int *flag, int value) { return *flag == value ? value : *flag; }
+
+#endif
+
+#endif

@@ -1,0 +1,90 @@
+"""z = a_in Wᵀ + b as dot products of rows: for a few samples cheaper than turning W round.
+
+A tile of rows by columns of dot products shares its loads, k along the vectors;
+what is left is to add up the lanes, four sums at a time.
+"""
+from bpcore._math.vector cimport (
+    TILE_ROWS, at, lanes, load, load_part, store_sum, store_sums, vec, zero,
+)
+
+
+cdef inline void dot_tile(
+    vec *z,            # OUT (rows, columns), row stride ldz
+    Py_ssize_t ldz,
+    const vec *bias,   # IN  (columns,)
+    const vec *a,      # IN  (rows, depth)
+    const vec *W,      # IN  (columns, depth)
+    Py_ssize_t depth,
+    int rows,          # rows and columns are constants at every call
+    int columns,
+) noexcept nogil:
+    """z[r, m] = bias[m] + Σ_k a[r, k] W[m, k]"""
+    cdef vec acc[20]
+    cdef vec ar[5]
+    cdef vec wm
+    cdef Py_ssize_t k = 0, width = lanes(z)
+    cdef int r, m, left
+    for r in range(rows * columns):
+        acc[r] = zero(z)
+    while k + width <= depth:
+        for r in range(rows):
+            ar[r] = load(a, r * depth + k)
+        for m in range(columns):
+            wm = load(W, m * depth + k)
+            for r in range(rows):
+                acc[r * columns + m] += ar[r] * wm
+        k += width
+    left = <int> (depth - k)
+    if left:
+        for r in range(rows):
+            ar[r] = load_part(a, r * depth + k, left)
+        for m in range(columns):
+            wm = load_part(W, m * depth + k, left)
+            for r in range(rows):
+                acc[r * columns + m] += ar[r] * wm
+    for r in range(rows):
+        if columns % 4 == 0:
+            for m in range(columns // 4):
+                store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m))
+        else:
+            for m in range(columns):
+                store_sum(z, r * ldz + m, acc[r * columns + m], at(bias, m))
+
+
+cdef inline void dot_rows(
+    vec *z, const vec *bias, const vec *a, const vec *W,
+    Py_ssize_t depth, Py_ssize_t columns, int rows, int wide,
+) noexcept nogil:
+    """z = a Wᵀ + b for `rows` samples, `wide` outputs at a time (both constants)."""
+    cdef Py_ssize_t m = 0
+    while m + wide <= columns:
+        dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, wide)
+        m += wide
+    if wide > 4 and m + 4 <= columns:
+        dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 4)
+        m += 4
+    while m < columns:
+        dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 1)
+        m += 1
+
+
+cdef inline void product_of_dots(
+    vec *z, const vec *bias, const vec *a, const vec *W,
+    Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
+) noexcept nogil:
+    """z = a Wᵀ + b, rows shared out evenly in groups of up to 5, or 3 where registers are few."""
+    cdef Py_ssize_t most = 5 if TILE_ROWS >= 12 else 3
+    cdef Py_ssize_t groups = (n + most - 1) // most, g, r = 0, after
+    for g in range(1, groups + 1):
+        after = n * g // groups
+        if TILE_ROWS >= 12 and after - r == 5:
+            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 5, 4)
+        elif TILE_ROWS >= 12 and after - r == 4:
+            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 4, 4)
+        elif after - r == 3:
+            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 3, 4)
+        elif after - r == 2:
+            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 2, 4)
+        else:
+            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 1, 8)
+        r = after

@@ -1,0 +1,80 @@
+"""Copies that lie in the order in which a product reads them."""
+from bpcore._math.vector cimport (
+    at, block_side, copy_element, lanes, load, load_part, store, store_part, transpose_block, vec,
+    zero,
+)
+
+
+cdef inline void copy_row(const vec *source, vec *to, Py_ssize_t count) noexcept nogil:
+    """to = source"""
+    cdef Py_ssize_t k = 0, width = lanes(to)
+    while k + width <= count:
+        store(to, k, load(source, k))
+        k += width
+    if k < count:
+        store_part(to, k, load_part(source, k, <int> (count - k)), <int> (count - k))
+
+
+cdef inline void transpose(
+    const vec *source,  # IN  (rows, columns), row stride ld
+    Py_ssize_t ld,
+    vec *to,            # OUT (columns, rows), row stride ld_to
+    Py_ssize_t ld_to,
+    Py_ssize_t rows,
+    Py_ssize_t columns,
+) noexcept nogil:
+    """to = sourceᵀ, by squares that are turned in registers."""
+    cdef Py_ssize_t block = block_side(to)
+    cdef Py_ssize_t whole = rows // block * block, i = 0, j, k
+    while i < whole:
+        j = 0
+        while j + block <= columns:
+            transpose_block(source, i * ld + j, ld, to, j * ld_to + i, ld_to)
+            j += block
+        while j < columns:
+            for k in range(i, i + block):
+                copy_element(source, k * ld + j, to, j * ld_to + k)
+            j += 1
+        i += block
+    while i < rows:
+        for j in range(columns):
+            copy_element(source, i * ld + j, to, j * ld_to + i)
+        i += 1
+
+
+cdef inline void pack_columns(
+    const vec *source,  # IN  (columns, depth), row stride ld
+    Py_ssize_t ld,
+    vec *panel,         # OUT (depth, two vectors), filled up with zeros
+    Py_ssize_t columns,
+    Py_ssize_t depth,
+) noexcept nogil:
+    """panel[k, j] = source[j, k], a stretch of k at a time, so that what is written stays near."""
+    cdef Py_ssize_t width = 2 * lanes(panel), k = 0, step, i
+    if columns < width:
+        for i in range(depth):
+            store(panel, i * width, zero(panel))
+            store(panel, i * width + width // 2, zero(panel))
+    while k < depth:
+        step = 64 if depth - k > 64 else depth - k
+        transpose(at(source, k), ld, at(panel, k * width), width, columns, step)
+        k += step
+
+
+cdef inline void pack_rows(
+    const vec *source,  # IN  (depth, columns), row stride ld
+    Py_ssize_t ld,
+    vec *panel,         # OUT (depth, two vectors), filled up with zeros
+    Py_ssize_t columns,
+    Py_ssize_t depth,
+) noexcept nogil:
+    """panel[k, j] = source[k, j]"""
+    cdef Py_ssize_t width = lanes(panel), k
+    cdef int count = <int> (columns if columns <= width else columns - width)
+    for k in range(depth):
+        if columns <= width:
+            store(panel, 2 * width * k, load_part(source, k * ld, count))
+            store(panel, 2 * width * k + width, zero(panel))
+        else:
+            store(panel, 2 * width * k, load(source, k * ld))
+            store(panel, 2 * width * k + width, load_part(source, k * ld + width, count))

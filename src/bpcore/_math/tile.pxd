@@ -1,0 +1,240 @@
+"""C[r, :] = init[r, :] + Σ_k A[r, k] B[k, :] on register tiles: what all products of layers are.
+
+A tile of up to TILE_ROWS rows and two vectors of columns stays in registers
+while k runs (K. Goto & R. van de Geijn, Anatomy of High-Performance Matrix
+Multiplication, 2008). The operands of small layers are used where they lie;
+B is copied into panels as wide as a tile where it lies by columns, and both
+where their rows are whole pages apart, since such rows crowd one another out of
+the cache.
+
+Every C[r, j] is one sum over k in a fixed order, whatever tile it falls in and
+however often it is put down between: the result does not depend on how rows,
+columns and k are shared out.
+"""
+from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
+from bpcore._math.vector cimport (
+    TILE_ROWS, at, broadcast, element_size, lanes, load, load_part, store, store_part, vec, zero,
+)
+
+cdef enum:
+    DEPTH = 256       # k at a time: a panel of B then fits into the first-level cache
+    ROWS = 240        # rows at a time: with DEPTH their A fits into the second-level cache
+    PAGE_BYTES = 4096
+
+
+cdef inline void tile(
+    vec *c,           # OUT (rows, columns), row stride ldc
+    Py_ssize_t ldc,
+    const vec *init,  # IN  the same shape, row stride ld_init (0: one row for all); NULL: zeros
+    Py_ssize_t ld_init,
+    const vec *a,     # IN  A[r, k] at r a_row + k a_step
+    Py_ssize_t a_row,
+    Py_ssize_t a_step,
+    const vec *b,     # IN  B[k, :] at k ldb
+    Py_ssize_t ldb,
+    Py_ssize_t depth,
+    int rows,         # rows, vectors and edge are constants at every call
+    int vectors,
+    bint edge,        # the last vector holds `count` columns; otherwise it is full
+    int count,
+    Py_ssize_t full,  # for k below it a full last vector of B can be read, if edge
+) noexcept nogil:
+    """C = init + A B for one tile; c may be init, nothing else overlaps."""
+    cdef vec acc[2 * 12]
+    cdef vec bk[2]
+    cdef vec ark
+    cdef Py_ssize_t k, width = lanes(c)
+    cdef int r, v
+    for r in range(rows):
+        for v in range(vectors):
+            if init == NULL:
+                acc[r * vectors + v] = zero(c)
+            elif edge and v == vectors - 1:
+                acc[r * vectors + v] = load_part(init, r * ld_init + v * width, count)
+            else:
+                acc[r * vectors + v] = load(init, r * ld_init + v * width)
+    for k in range(full if edge else depth):
+        for v in range(vectors):
+            bk[v] = load(b, k * ldb + v * width)
+        for r in range(rows):
+            ark = broadcast(a, r * a_row + k * a_step)
+            for v in range(vectors):
+                acc[r * vectors + v] += ark * bk[v]
+    if edge:
+        for k in range(full, depth):
+            for v in range(vectors):
+                if v == vectors - 1:
+                    bk[v] = load_part(b, k * ldb + v * width, count)
+                else:
+                    bk[v] = load(b, k * ldb + v * width)
+            for r in range(rows):
+                ark = broadcast(a, r * a_row + k * a_step)
+                for v in range(vectors):
+                    acc[r * vectors + v] += ark * bk[v]
+    for r in range(rows):
+        for v in range(vectors):
+            if edge and v == vectors - 1:
+                store_part(c, r * ldc + v * width, acc[r * vectors + v], count)
+            else:
+                store(c, r * ldc + v * width, acc[r * vectors + v])
+
+
+cdef inline void tile_of(
+    int rows, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, const vec *b, Py_ssize_t ldb,
+    Py_ssize_t depth, int vectors, bint edge, int count, Py_ssize_t full,
+) noexcept nogil:
+    """The tile with `rows` made a constant, so that its accumulators are registers."""
+    if rows == 1:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 1, vectors, edge, count,
+             full)
+    elif rows == 2:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 2, vectors, edge, count,
+             full)
+    elif rows == 3:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 3, vectors, edge, count,
+             full)
+    elif rows == 4:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 4, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 6 and rows == 5:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 5, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 6 and rows == 6:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 6, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 12 and rows == 7:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 7, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 12 and rows == 8:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 8, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 12 and rows == 9:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 9, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 12 and rows == 10:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 10, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 12 and rows == 11:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 11, vectors, edge, count,
+             full)
+    elif TILE_ROWS >= 12:
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 12, vectors, edge, count,
+             full)
+
+
+cdef inline void panel_product(
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """C = init + A B for the columns of one panel (at most two vectors), or the last of a matrix.
+
+    Rows are shared out evenly over the tiles: 13 rows are 6 + 7, not 12 + 1.
+    """
+    cdef Py_ssize_t tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, t, r = 0, width = lanes(c)
+    cdef Py_ssize_t share = rows if tiles == 1 else rows // tiles, longer = rows - share * tiles
+    cdef int height, count = <int> (columns if columns <= width else columns - width)
+    cdef const vec *init_r = init
+    cdef const vec *a_r
+    for t in range(tiles):
+        height = <int> (share + 1 if t < longer else share)
+        if init != NULL:
+            init_r = at(init, r * ld_init)
+        if a_packed:
+            a_r = at(a, r * depth)
+            a_row, a_step = 1, height
+        else:
+            a_r = at(a, r * a_row)
+        if columns == 2 * width:
+            tile_of(height, at(c, r * ldc), ldc, init_r, ld_init, a_r, a_row, a_step, b, ldb,
+                    depth, 2, False, 0, 0)
+        elif columns > width:
+            tile_of(height, at(c, r * ldc), ldc, init_r, ld_init, a_r, a_row, a_step, b, ldb,
+                    depth, 2, True, count, full)
+        else:
+            tile_of(height, at(c, r * ldc), ldc, init_r, ld_init, a_r, a_row, a_step, b, ldb,
+                    depth, 1, True, count, full)
+        r += height
+
+
+cdef inline void pack_tiles(
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, vec *packed, Py_ssize_t rows,
+    Py_ssize_t depth,
+) noexcept nogil:
+    """A by tiles, each (depth, its rows): the tiles of panel_product."""
+    cdef Py_ssize_t tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, t, r = 0, height, k
+    for t in range(tiles):
+        height = rows // tiles + (1 if t < rows % tiles else 0)
+        if a_step == 1:
+            transpose(at(a, r * a_row), a_row, at(packed, r * depth), height, height, depth)
+        else:
+            for k in range(depth):
+                copy_row(at(a, r + k * a_step), at(packed, r * depth + k * height), height)
+        r += height
+
+
+cdef inline bint crowds(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexcept nogil:
+    """Whether `count` rows lie whole pages apart and so share a few sets of the caches."""
+    return count > 8 and stride * element_size(p) % PAGE_BYTES == 0
+
+
+cdef inline void product(
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb,
+    bint by_columns,  # B[k, j] at j ldb + k, else at k ldb + j; a constant at every call
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    vec *work,        # room for ROWS x DEPTH elements, or NULL: A stays where it lies
+) noexcept nogil:
+    """C = init + A B; c may be init."""
+    cdef vec room[2 * DEPTH + 1]
+    cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
+    cdef Py_ssize_t width = lanes(c), wide, r = 0, k, j, height, step, missing
+    cdef Py_ssize_t chunks = (rows + ROWS - 1) // ROWS
+    cdef Py_ssize_t chunk = (rows + chunks * TILE_ROWS - 1) // (chunks * TILE_ROWS) * TILE_ROWS
+    cdef bint pack_a = work != NULL and columns > 4 * width and (
+        crowds(a, a_row, rows) or crowds(a, a_step, depth))
+    cdef bint pack_b = not by_columns and rows > 8 and crowds(b, ldb, depth)
+    cdef const vec *ark
+    cdef const vec *bkj
+    cdef const vec *start
+    while r < rows:
+        height = chunk if rows - r > chunk else rows - r
+        k = 0
+        while k < depth:
+            step = DEPTH if depth - k > DEPTH else depth - k
+            ark = at(a, r * a_row + k * a_step)
+            if pack_a:
+                pack_tiles(ark, a_row, a_step, work, height, step)
+                ark = work
+            j = 0
+            while j < columns:
+                wide = 2 * width if columns - j > 2 * width else columns - j
+                if k > 0:
+                    start = at(c, r * ldc + j)
+                elif init == NULL:
+                    start = NULL
+                else:
+                    start = at(init, r * ld_init + j)
+                if by_columns:
+                    bkj = at(b, j * ldb + k)
+                    pack_columns(bkj, ldb, panel, wide, step)
+                else:
+                    bkj = at(b, k * ldb + j)
+                    if pack_b:
+                        pack_rows(bkj, ldb, panel, wide, step)
+                if by_columns or pack_b:
+                    panel_product(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
+                                  a_row, a_step, pack_a, panel, 2 * width, step, height, wide, step)
+                else:
+                    # At the end of B a full vector would go past its last row.
+                    missing = (2 * width - wide) % width
+                    missing = (missing + ldb - 1) // ldb
+                    panel_product(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
+                                  a_row, a_step, pack_a, bkj, ldb,
+                                  step - missing if step > missing else 0, height, wide, step)
+                j += wide
+            k += step
+        r += height
