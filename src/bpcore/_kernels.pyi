@@ -51,6 +51,7 @@ class Network:
 
 @disjoint_base
 class Training:
+    threads: int
     loss_sum: float
     weight_sum: float
     def __new__(
@@ -66,6 +67,7 @@ class Training:
         l1: float,
         l2: float,
         clip_norm: float,
+        threads: int = 1,
     ) -> Self: ...
     def run(
         self,
@@ -78,7 +80,11 @@ class Training:
         start: int,
         stop: int,
         learning_rates: _Array,
+        threads: int = 1,
+        start_thread: Callable[[Callable[[int], None], int], Future[None]] | None = None,
     ) -> int: ...
+    def join(self, index: int) -> None: ...
+    def team_size(self, batch_size: int) -> int: ...
     def reset_loss(self) -> None: ...
     def step(
         self, X: Any, Y: Any, sample_weight: Any, learning_rate: float, careful: bool

@@ -1133,7 +1133,8 @@ cdef class Training:
     """
 
     cdef training_t *members  # one for each thread: all point to the same arrays but for `work`
-    cdef readonly int threads
+    cdef readonly int threads  # at most
+    cdef int team              # of them take part in the stretch
     cdef barrier_t barrier
     cdef stretch_t stretch
     cdef int state            # of the team: see FORMING
@@ -1213,13 +1214,14 @@ cdef class Training:
         return used
 
     def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,
-            Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates, start_thread=None):
+            Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates, int threads=1,
+            start_thread=None):
         """Steps start … stop - 1 of an epoch over validated arrays; returns the step it got to.
 
         A step whose loss is not finite updates nothing and ends the run there.
         `loss_sum` and `weight_sum` add up Σ w C and Σ w over the steps done.
-        With `start_thread` a team of `threads` takes part: it is called with `join` and an index
-        1, 2, … for each of the others, makes one of its own threads call it, and returns a future.
+        With threads > 1, at most `self.threads`, `start_thread` is called with `join` and an index
+        1, 2, … for each of the others; it makes a thread call it, and returns a future.
         """
         cdef stretch_t *stretch = &self.stretch
         cdef member_t me
@@ -1236,9 +1238,9 @@ cdef class Training:
         stretch.start, stretch.stop = start, stop
         stretch.learning_rates = <double *> data(learning_rates)
         stretch.counter = self.counter[0]
-        me.index, me.threads, me.barrier = 0, 1, &self.barrier
-        if start_thread is not None and self.threads > 1:
-            me.threads = self.threads
+        self.team = threads
+        me.index, me.threads, me.barrier = 0, threads, &self.barrier
+        if threads > 1:
             self.form_team(start_thread)
         with nogil:
             step = self.take_part(&me, &loss_sum, &weight_sum)
@@ -1253,7 +1255,7 @@ cdef class Training:
         others = []
         set_flag(&self.state, FORMING)
         try:
-            for index in range(1, self.threads):
+            for index in range(1, self.team):
                 others.append(start_thread(self.join, index))
             set_flag(&self.state, COMPLETE)
         except BaseException:
@@ -1268,7 +1270,7 @@ cdef class Training:
         """Take part in the stretch that runs, as member `index` of the team."""
         cdef member_t me
         cdef double ignored = 0
-        me.index, me.threads, me.barrier = index, self.threads, &self.barrier
+        me.index, me.threads, me.barrier = index, self.team, &self.barrier
         with nogil:
             if wait_while(&self.state, FORMING) == COMPLETE:
                 self.take_part(&me, &ignored, &ignored)
@@ -1288,6 +1290,10 @@ cdef class Training:
                                "its own")
         self.busy = True
         return 0
+
+    def team_size(self, Py_ssize_t batch_size):
+        """Threads that pay for steps of this size, at most as many as there is room for."""
+        return team_size(&self.members.net, batch_size, self.threads)
 
     def reset_loss(self):
         """Start the sums of a new epoch."""

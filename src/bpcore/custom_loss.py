@@ -34,6 +34,7 @@ class CustomLossTraining:
         l1: float,
         l2: float,
         clip_norm: float,
+        threads: int = 1,
     ) -> None:
         self.network = network
         self.rule, self.first, self.second, self.counter = rule, first, second, counter
@@ -51,6 +52,10 @@ class CustomLossTraining:
         refuse_weights(sample_weight)
         return X, Y, None, None
 
+    def team_size(self, batch_size: int) -> int:
+        """Return 1: the loss is Python's."""
+        return 1
+
     def reset_loss(self) -> None:
         """Start the sums of a new epoch."""
         self.loss_sum = self.weight_sum = 0.0
@@ -66,6 +71,8 @@ class CustomLossTraining:
         start: int,
         stop: int,
         rates: _Array,
+        threads: int = 1,
+        start_thread: None = None,
     ) -> int:
         """Run steps start … stop - 1 of an epoch; return the step it got to."""
         for step in range(start, stop):

@@ -18,6 +18,7 @@ from bpcore.custom_loss import CustomLossTraining
 from bpcore.history import History
 from bpcore.network import Network
 from bpcore.optimizers import Adam, Optimizer
+from bpcore.threads import Team
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,9 +234,10 @@ class Trainer:
             for hook in hooks:
                 ends.callback(hook.on_train_end, self)
                 hook.on_train_begin(self)
+            team = ends.enter_context(Team(self.n_threads))
             for epoch in range(epochs):
                 rates = self._rates(data) if epoch else rates
-                self._run_epoch(data, rates, validation_data, hooks)
+                self._run_epoch(data, rates, validation_data, hooks, team)
                 if self.stop_training:
                     break
         return self.history
@@ -322,6 +324,7 @@ class Trainer:
         rates: _Array,
         validation_data: tuple[Any, ...] | None,
         hooks: list[Callback],
+        team: Team,
     ) -> None:
         """Run one epoch: the steps, the validation, the history, the callbacks."""
         began = time.perf_counter()
@@ -329,7 +332,7 @@ class Trainer:
         batch = self._batch_of(data)
         order = self.rng.permutation(len(X)) if self.shuffle else None
         self._training.reset_loss()
-        self._run_steps((X, y, labels, weight, order, batch), rates, hooks)
+        self._run_steps((X, y, labels, weight, order, batch), rates, hooks, team)
         loss = self._training.loss_sum / self._training.weight_sum
         validation_loss = None
         if validation_data is not None:
@@ -340,10 +343,13 @@ class Trainer:
         for hook in hooks:
             hook.on_epoch_end(self)
 
-    def _run_steps(self, batches: tuple[Any, ...], rates: _Array, hooks: list[Callback]) -> None:
+    def _run_steps(
+        self, batches: tuple[Any, ...], rates: _Array, hooks: list[Callback], team: Team
+    ) -> None:
         """Run an epoch's steps in stretches, between which signals and callbacks get their turn."""
         optimizer, batch, count = self.optimizer, batches[-1], len(rates)
         by_steps = [(hook, hook.every) for hook in hooks if hook.every is not None]
+        worth = self._training.team_size(batch)
         stretch = max(1, int(STRETCH_OPERATIONS / (6 * batch * self.network.parameters.size)))
         apart = max(1, SNAPSHOT_SAMPLES // batch)
         before = optimizer.steps
@@ -354,10 +360,14 @@ class Trainer:
             while step < count and not diverged:
                 if step - snapshot[0] >= apart:
                     snapshot = (step, [vector.copy() for vector in self._vectors()])
-                stop = min(step + stretch, count, snapshot[0] + apart)
+                many, part = team.choose(worth)
+                stop = min(step + max(1, int(part * stretch)), count, snapshot[0] + apart)
                 for _, every in by_steps:
                     stop = min(stop, step + every - (before + step) % every)
-                step = self._training.run(*batches, step, stop, rates)
+                began, first = time.perf_counter(), step
+                with team.stretch(worth if many else 1) as (threads, start_thread):
+                    step = self._training.run(*batches, step, stop, rates, threads, start_thread)
+                team.record(threads > 1, step - first, time.perf_counter() - began)
                 diverged = step < stop or not self._is_finite()
                 for hook, every in by_steps:
                     if optimizer.steps % every == 0 and not diverged:
@@ -440,6 +450,7 @@ class Trainer:
                 self.l1,
                 self.l2,
                 self.clip_norm or 0.0,
+                self.n_threads,
             )
 
     def _vectors(self) -> list[_Array]:

@@ -4,10 +4,11 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from bpcore._math.network cimport network_t
-from bpcore._math.vector cimport TILE_ROWS
+from bpcore._math.vector cimport TILE_ROWS, prefetch
 
 cdef enum:
     BLOCK_BYTES = 524288  # of activations in a block of training: half an L2 cache
+    AHEAD_BYTES = 1024    # how far gather fetches before it copies
     BLOCK_ROWS = 240      # at least: below it dW's traffic costs more than the cache saves
 
 
@@ -30,9 +31,17 @@ cdef inline void gather(
     Py_ssize_t width,
 ) noexcept nogil:
     """to[i] = source[order[i]], rows of `width`, first … last - 1"""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t size = width * sizeof(floating), ahead = 1 + AHEAD_BYTES // size, i, byte
+    cdef const char *next_row
     for i in range(first, last):
-        memcpy(to + i * width, source + order[i] * width, width * sizeof(floating))
+        # The rows lie anywhere: no processor guesses where the next one does.
+        if i + ahead < last:
+            next_row = <const char *> (source + order[i + ahead] * width)
+            byte = 0
+            while byte < size:
+                prefetch(next_row + byte)
+                byte += 64
+        memcpy(to + i * width, source + order[i] * width, size)
 
 
 cdef inline double batch_share(

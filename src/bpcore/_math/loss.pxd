@@ -147,16 +147,22 @@ cdef inline double softmax_cross_entropy(
     const floating *z, const floating *a, const floating *y, int64_t label, floating *delta,
     Py_ssize_t n_outputs, floating s,
 ) noexcept nogil:
-    """C = Σ_k y_k (log Σ_j e^z_j - z_k), log Σ_j e^z_j = z_top - log a_top; δ = (a - y) s"""
+    """C = Σ_k y_k (log Σ_j e^z_j - z_k), log Σ_j e^z_j = z_top - log a_top; δ = (a - y) s
+
+    A label's C is -log a_label, unless that has underflowed.
+    """
     cdef Py_ssize_t k, top = 0
     cdef double C = 0, log_sum
-    for k in range(1, n_outputs):
-        top = k if z[k] > z[top] else top
-    log_sum = z[top] - log(<double> a[top])
     if y == NULL:
         for k in range(n_outputs):
             delta[k] = a[k] * s
         delta[label] = (a[label] - 1) * s
+        if a[label] >= tiny(s):
+            return -log(<double> a[label])
+    for k in range(1, n_outputs):
+        top = k if z[k] > z[top] else top
+    log_sum = z[top] - log(<double> a[top])
+    if y == NULL:
         return log_sum - z[label]
     for k in range(n_outputs):
         C += y[k] * (log_sum - z[k])

@@ -13,7 +13,7 @@ columns and k are shared out.
 """
 from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
 from bpcore._math.vector cimport (
-    TILE_ROWS, at, broadcast, element_size, lanes, load, load_part, store, store_part, vec, zero,
+    TILE_ROWS, at, broadcast, element_size, hold, lanes, load, load_part, store, store_part, vec, zero,
 )
 
 cdef enum:
@@ -43,6 +43,9 @@ cdef inline void tile(
     cdef vec acc[2 * 12]
     cdef vec bk[2]
     cdef vec ark
+    cdef const vec *a0 = a
+    cdef const vec *a4 = at(a, 4 * a_row) if rows > 4 else a
+    cdef const vec *a8 = at(a, 8 * a_row) if rows > 8 else a
     cdef Py_ssize_t k, width = lanes(c)
     cdef int r, v
     for r in range(rows):
@@ -53,24 +56,39 @@ cdef inline void tile(
                 acc[r * vectors + v] = load_part(init, r * ld_init + v * width, count)
             else:
                 acc[r * vectors + v] = load(init, r * ld_init + v * width)
+    # Four rows from each of three pointers: few enough registers, whatever a_row is.
     for k in range(full if edge else depth):
         for v in range(vectors):
-            bk[v] = load(b, k * ldb + v * width)
+            bk[v] = load(b, v * width)
         for r in range(rows):
-            ark = broadcast(a, r * a_row + k * a_step)
+            ark = broadcast(a0 if r < 4 else (a4 if r < 8 else a8), r % 4 * a_row)
             for v in range(vectors):
                 acc[r * vectors + v] += ark * bk[v]
+        b, a0, a4, a8 = at(b, ldb), at(a0, a_step), at(a4, a_step), at(a8, a_step)
+        hold(b)
+        hold(a0)
+        if rows > 4:
+            hold(a4)
+        if rows > 8:
+            hold(a8)
     if edge:
         for k in range(full, depth):
             for v in range(vectors):
                 if v == vectors - 1:
-                    bk[v] = load_part(b, k * ldb + v * width, count)
+                    bk[v] = load_part(b, v * width, count)
                 else:
-                    bk[v] = load(b, k * ldb + v * width)
+                    bk[v] = load(b, v * width)
             for r in range(rows):
-                ark = broadcast(a, r * a_row + k * a_step)
+                ark = broadcast(a0 if r < 4 else (a4 if r < 8 else a8), r % 4 * a_row)
                 for v in range(vectors):
                     acc[r * vectors + v] += ark * bk[v]
+            b, a0, a4, a8 = at(b, ldb), at(a0, a_step), at(a4, a_step), at(a8, a_step)
+            hold(b)
+            hold(a0)
+            if rows > 4:
+                hold(a4)
+            if rows > 8:
+                hold(a8)
     for r in range(rows):
         for v in range(vectors):
             if edge and v == vectors - 1:

@@ -69,6 +69,21 @@ static inline vf64 zero_f64(void) { return (vf64){0}; }
 static inline vf32 broadcast_f32(const float *p) { return *p - (vf32){0}; }
 static inline vf64 broadcast_f64(const double *p) { return *p - (vf64){0}; }
 
+#if defined(__GNUC__) || defined(__clang__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
+static inline void prefetch(const void *p) { PREFETCH(p); }
+
+/* From here on the compiler knows nothing of how p came about: it keeps p itself in a register,
+ * and not twelve pointers derived from it, more than there are registers. */
+#if (defined(__GNUC__) || defined(__clang__))
+#define hold(p) __asm__("" : "+r"(p))
+#else
+#define hold(p) ((void)0)
+#endif
+
 /* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
  * at once, in the same order, and puts the sums side by side. */
 #if defined(VECTORS_AVX512)
@@ -260,8 +275,39 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
 
 #endif
 
-/* A square of BLOCK x BLOCK elements, transposed: to[j ld_to + i] = from[i ld_from + j]. */
-#if defined(VECTORS_AVX512) || defined(VECTORS_SSE)
+/* A square of BLOCK x BLOCK elements, transposed: to[j ld_to + i] = from[i ld + j]. */
+#if defined(VECTORS_AVX512) || defined(VECTORS_AVX2)
+
+/* Rows i and i + BLOCK/2 are loaded as the halves of one vector: half of the shuffles are loads. */
+#define BLOCK_F32 8
+#define BLOCK_F64 4
+#define HALVES(p, q) _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(q), 1)
+static inline void transpose_half_f32(const float *from, ptrdiff_t ld, float *to, ptrdiff_t ld_to) {
+    __m256 a = HALVES(from, from + 4 * ld), b = HALVES(from + ld, from + 5 * ld);
+    __m256 c = HALVES(from + 2 * ld, from + 6 * ld), d = HALVES(from + 3 * ld, from + 7 * ld);
+    __m256 ab = _mm256_unpacklo_ps(a, b), cd = _mm256_unpacklo_ps(c, d);
+    __m256 ef = _mm256_unpackhi_ps(a, b), gh = _mm256_unpackhi_ps(c, d);
+    _mm256_storeu_ps(to, _mm256_shuffle_ps(ab, cd, 0x44));
+    _mm256_storeu_ps(to + ld_to, _mm256_shuffle_ps(ab, cd, 0xee));
+    _mm256_storeu_ps(to + 2 * ld_to, _mm256_shuffle_ps(ef, gh, 0x44));
+    _mm256_storeu_ps(to + 3 * ld_to, _mm256_shuffle_ps(ef, gh, 0xee));
+}
+static inline void transpose_block_f32(const float *from, ptrdiff_t ld, float *to, ptrdiff_t ld_to) {
+    transpose_half_f32(from, ld, to, ld_to);
+    transpose_half_f32(from + 4, ld, to + 4 * ld_to, ld_to);
+}
+static inline void transpose_block_f64(const double *from, ptrdiff_t ld, double *to, ptrdiff_t ld_to) {
+    for (int k = 0; k < 4; k += 2) {
+        __m256d a = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(from + k)),
+                                         _mm_loadu_pd(from + 2 * ld + k), 1);
+        __m256d b = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(from + ld + k)),
+                                         _mm_loadu_pd(from + 3 * ld + k), 1);
+        _mm256_storeu_pd(to + k * ld_to, _mm256_unpacklo_pd(a, b));
+        _mm256_storeu_pd(to + (k + 1) * ld_to, _mm256_unpackhi_pd(a, b));
+    }
+}
+
+#elif defined(VECTORS_SSE)
 
 #define BLOCK_F32 4
 #define BLOCK_F64 2

@@ -21,6 +21,8 @@ cdef extern from "vector.h" nogil:
     void store_f64(double *p, vf64 x)
     vf32 zero_f32()
     vf64 zero_f64()
+    void prefetch(const void *p)
+    void hold(const void *p)
     float sum_f32(vf32 x)
     double sum_f64(vf64 x)
     void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3)

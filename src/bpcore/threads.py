@@ -1,0 +1,145 @@
+"""How many threads a training run may use, and the threads themselves.
+
+A team of threads takes each training step together (docs/kernels.md); its numbers are the same
+bits whatever its size, so the size is chosen anew for every stretch of steps: no more threads than
+the trainer's `n_threads`, than the step has work for, and than there are processors that no other
+training run of this process is using.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from bpcore.cpu import default_threads, kernels
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    _Start = Callable[[Callable[[int], None], int], Future[None]]
+
+__all__ = ["Team", "get_limit", "set_limit"]
+
+_lock = Lock()
+_running = 0  # threads that take training steps just now
+_limit: int | None = None
+_registered = False
+
+
+def set_limit(n_threads: int | None) -> None:
+    """Let no training run of this process use more threads than this; None: no limit."""
+    global _limit
+    _limit = n_threads
+
+
+def get_limit() -> int:
+    """Return how many threads a training run may use at most, whatever its `n_threads`."""
+    processors = default_threads()
+    return processors if _limit is None else min(_limit, processors)
+
+
+class Team:
+    """The threads of one training run: none before they are wanted, gone after the `with`.
+
+    Whether more threads are faster depends on who else uses the processors, and that changes:
+    a team measures its steps with all threads and with one, goes on with what is faster, and now
+    and then tries the other for a short stretch.
+    """
+
+    TRY_EVERY = 50  # stretches
+    TRY_LENGTH = 0.1  # of a stretch
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self._pool: Any = None
+        self._stretches = 0
+        self._seconds: dict[bool, float] = {}  # of a step, with many threads (True) and with one
+
+    def __enter__(self) -> Team:
+        _register_with_threadpoolctl()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def choose(self, worth: int) -> tuple[bool, float]:
+        """Return whether to use more than one thread, and for which part of a stretch.
+
+        `worth` is the number of threads that a step has work for.
+        """
+        if min(worth, self.wanted) == 1:
+            return False, 1.0
+        self._stretches += 1
+        if self._pool is None:
+            self._hire()
+        for many in (True, False):
+            if many not in self._seconds:
+                return many, self.TRY_LENGTH
+        faster = self._seconds[True] < self._seconds[False]
+        if self._stretches % self.TRY_EVERY == 0:
+            return not faster, self.TRY_LENGTH
+        return faster, 1.0
+
+    @contextmanager
+    def stretch(self, size: int) -> Iterator[tuple[int, _Start | None]]:
+        """Reserve threads for a stretch, up to `size`: their number, and what starts one."""
+        global _running
+        with _lock:
+            size = max(1, min(size, self.wanted, get_limit() - _running))
+            _running += size
+        try:
+            yield size, self._start if size > 1 else None
+        finally:
+            with _lock:
+                _running -= size
+
+    def record(self, many: bool, steps: int, seconds: float) -> None:
+        """Remember how long steps took with many threads, or with one."""
+        if steps:
+            self._seconds[many] = seconds / steps
+
+    def _hire(self) -> None:
+        """Start the threads, before anything is timed."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._pool = ThreadPoolExecutor(self.wanted - 1, thread_name_prefix="bpcore")
+        self._pool.submit(int).result()
+
+    def _start(self, call: Callable[[int], None], index: int) -> Future[None]:
+        future: Future[None] = self._pool.submit(call, index)
+        return future
+
+
+def _register_with_threadpoolctl() -> None:
+    """Make `threadpoolctl.threadpool_limits` hold for bpcore, where threadpoolctl is in use."""
+    global _registered
+    threadpoolctl: Any = sys.modules.get("threadpoolctl")
+    if _registered or threadpoolctl is None or not hasattr(threadpoolctl, "register"):
+        return
+    _registered = True
+
+    class Controller(threadpoolctl.LibController):
+        user_api = "bpcore"
+        internal_api = "bpcore"
+        filename_prefixes = (kernels.__name__.rpartition(".")[2],)
+
+        def get_num_threads(self) -> int:
+            return get_limit()
+
+        def set_num_threads(self, num_threads: int) -> None:
+            # A limit of all processors is none: what threadpoolctl restores.
+            set_limit(None if num_threads >= default_threads() else num_threads)
+
+        def get_version(self) -> str:
+            from bpcore._version import __version__
+
+            return __version__
+
+    threadpoolctl.register(Controller)
+
+
+_register_with_threadpoolctl()
