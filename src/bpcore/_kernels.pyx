@@ -86,14 +86,16 @@ cdef void forward_product(
                    layer.n_inputs, layer.n_outputs, layer.by_dots, <floating *> layer.work)
 
 
-cdef void forward_one(const dense_t *layer, const floating *a_in, floating *z) noexcept nogil:
+cdef void forward_one(
+    const dense_t *layer, const floating *a_in, floating *z, bint padded
+) noexcept nogil:
     """z = W a_in + b, one sample"""
     if floating is float:
         matvec_forward(<vf32 *> a_in, <vf32 *> layer.W, <vf32 *> layer.b, <vf32 *> z,
-                       layer.n_inputs, layer.n_outputs)
+                       layer.n_inputs, layer.n_outputs, padded)
     else:
         matvec_forward(<vf64 *> a_in, <vf64 *> layer.W, <vf64 *> layer.b, <vf64 *> z,
-                       layer.n_inputs, layer.n_outputs)
+                       layer.n_inputs, layer.n_outputs, padded)
 
 
 cdef void backward_product(
@@ -105,15 +107,15 @@ cdef void backward_product(
 
 
 cdef void backward_one(
-    const dense_t *layer, const floating *delta, floating *da_in
+    const dense_t *layer, const floating *delta, floating *da_in, bint padded
 ) noexcept nogil:
     """∂C/∂a_in = Wᵀ δ, one sample"""
     if floating is float:
         matvec_backward(<vf32 *> delta, <vf32 *> layer.W, <vf32 *> da_in, layer.n_inputs,
-                        layer.n_outputs)
+                        layer.n_outputs, padded)
     else:
         matvec_backward(<vf64 *> delta, <vf64 *> layer.W, <vf64 *> da_in, layer.n_inputs,
-                        layer.n_outputs)
+                        layer.n_outputs, padded)
 
 
 cdef void gradient_product(
@@ -130,15 +132,12 @@ cdef void gradient_one(
     floating *dW, floating *db, Py_ssize_t rows, bint accumulate,
 ) noexcept nogil:
     """∂C/∂W = s δ a_inᵀ, ∂C/∂b = s δ of `rows` outputs, one sample"""
-    cdef Py_ssize_t m
     if floating is float:
-        outer_product(<vf32 *> delta, <vf32 *> a_in, <vf32 *> &scale, <vf32 *> dW,
+        outer_product(<vf32 *> delta, <vf32 *> a_in, <vf32 *> &scale, <vf32 *> dW, <vf32 *> db,
                       layer.n_inputs, rows, accumulate)
     else:
-        outer_product(<vf64 *> delta, <vf64 *> a_in, <vf64 *> &scale, <vf64 *> dW,
+        outer_product(<vf64 *> delta, <vf64 *> a_in, <vf64 *> &scale, <vf64 *> dW, <vf64 *> db,
                       layer.n_inputs, rows, accumulate)
-    for m in range(rows):
-        db[m] = (db[m] if accumulate else <floating> 0) + scale * delta[m]
 
 
 cdef void dense_forward(
@@ -151,7 +150,7 @@ cdef void dense_forward(
     cdef floating *a = <floating *> layer.a + first * layer.n_outputs
     a_in += first * layer.n_inputs
     if n == 1 and layer.by_dots:
-        forward_one(layer, a_in, z)
+        forward_one(layer, a_in, z, padded)
     else:
         forward_product(layer, a_in, z, n)
     activate(layer.activation, <const floating *> z, a, n, layer.n_outputs,
@@ -172,13 +171,13 @@ cdef void dense_delta(
 
 
 cdef void dense_backward(
-    dense_t *layer, floating *da_in, Py_ssize_t first, Py_ssize_t n
+    dense_t *layer, floating *da_in, Py_ssize_t first, Py_ssize_t n, bint padded
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     cdef const floating *delta = <const floating *> layer.delta + first * layer.n_outputs
     da_in += first * layer.n_inputs
     if n == 1:
-        backward_one(layer, delta, da_in)
+        backward_one(layer, delta, da_in, padded)
     else:
         backward_product(layer, delta, da_in, n)
 
@@ -227,10 +226,11 @@ cdef void backward_pass(
     for l in range(net.n_layers - 1, 0, -1):
         below = &net.layers[l - 1]
         dense_backward(&net.layers[l],
-                       <floating *> (below.delta if below.da == NULL else below.da), first, n)
+                       <floating *> (below.delta if below.da == NULL else below.da), first, n,
+                       padded)
         dense_delta(below, <const floating *> dx, first, n, padded)
     if dx != NULL:
-        dense_backward(&net.layers[0], dx, first, n)
+        dense_backward(&net.layers[0], dx, first, n, False)
 
 
 cdef void gradient_pass(
@@ -240,7 +240,7 @@ cdef void gradient_pass(
     """This member's share of every layer's gradient, or of SGD's step."""
     cdef int l
     cdef dense_t *layer
-    for l in range(net.n_layers):
+    for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
         dense_gradient(layer, x if l == 0 else <const floating *> net.layers[l - 1].a, n,
                        share_begin(me, layer.n_outputs), share_end(me, layer.n_outputs),
@@ -269,7 +269,7 @@ cdef void predict_rows(
     for l in range(net.n_layers):
         layer = &net.layers[l]
         if n == 1 and layer.by_dots:
-            forward_one(layer, x if l == 0 else <const floating *> a, z)
+            forward_one(layer, x if l == 0 else <const floating *> a, z, False)
         else:
             forward_product(layer, x if l == 0 else <const floating *> a, z, n)
         activate(layer.activation, <const floating *> z, out if l == net.n_layers - 1 else a,
@@ -523,7 +523,7 @@ cdef void one_backward(
     alone.layers, alone.n_layers = layer, 1
     cdef void *work = room_to_work(&alone, a_in)
     dense_delta(layer, a_in, 0, n, False)
-    dense_backward(layer, da_in, 0, n)
+    dense_backward(layer, da_in, 0, n, False)
     dense_gradient(layer, a_in, n, 0, layer.n_outputs, False, False, <floating> 1)
     layer.work = NULL
     free(work)
@@ -924,7 +924,8 @@ cdef double train_step(
     cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
                                     batch_weight)
     cdef double C = 0, total = 0
-    cdef Py_ssize_t blocks = (n + t.block - 1) // t.block, block, done, m, start, mine, after, k
+    cdef Py_ssize_t blocks = 1 if n <= t.block else (n + t.block - 1) // t.block
+    cdef Py_ssize_t block, done, m, start, mine, after, k
     # Plain SGD needs no gradient kept: it is added to the weights as it is summed.
     cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
                          and t.clip_norm == 0 and blocks == 1 and guard == UNGUARDED)
@@ -938,8 +939,10 @@ cdef double train_step(
     cdef int l
     choose_sums(net, p, n)
     for block in range(blocks):
-        done = n * block // blocks
-        m = n * (block + 1) // blocks - done
+        done, m = 0, n
+        if blocks > 1:
+            done = n * block // blocks
+            m = n * (block + 1) // blocks - done
         mine, after = share_begin(me, m), share_end(me, m)
         if data.order == NULL or m == 1:
             start = first + done if data.order == NULL else data.order[first + done]

@@ -9,7 +9,7 @@ row in the order of memory. What counts for a small layer is the way in and out.
 """
 from bpcore._math.dots cimport dot_rows
 from bpcore._math.vector cimport (
-    at, broadcast, lanes, load, load_part, store, store_part, store_sum, vec, zero,
+    at, broadcast, lanes, load, load_part, store, store_part, sums, vec, zero,
 )
 
 
@@ -19,17 +19,31 @@ cdef inline void matvec_forward(
     const vec *b,     # IN  (n_outputs,)
     vec *z,           # OUT (n_outputs,), overlaps nothing
     Py_ssize_t n_inputs, Py_ssize_t n_outputs,
+    bint padded,      # z has room for whole vectors
 ) noexcept nogil:
     """z_m = b_m + Σ_n W[m, n] a_in[n]"""
-    cdef Py_ssize_t m
-    cdef int left = <int> n_inputs
+    cdef Py_ssize_t first = 0, width = lanes(z)
+    cdef int left = <int> n_inputs, count, m
     cdef vec x
-    if n_inputs > lanes(z):
+    cdef vec rows[16]
+    if n_inputs > width:
         dot_rows(z, b, a_in, W, n_inputs, n_outputs, 1, 8)
         return
+    # A vector of z at a time: σ then finds it in one piece.
     x = load_part(a_in, 0, left)
-    for m in range(n_outputs):
-        store_sum(z, m, x * load_part(W, m * n_inputs, left), at(b, m))
+    while first < n_outputs:
+        count = <int> (width if n_outputs - first > width else n_outputs - first)
+        for m in range(width):
+            if m < count:
+                rows[m] = x * load_part(W, (first + m) * n_inputs, left)
+            else:
+                rows[m] = zero(z)
+        rows[0] = sums(rows, count) + load_part(b, first, count)
+        if padded:
+            store(z, first, rows[0])
+        else:
+            store_part(z, first, rows[0], count)
+        first += width
 
 
 cdef inline void matvec_backward(
@@ -37,6 +51,7 @@ cdef inline void matvec_backward(
     const vec *W,      # IN  (n_outputs, n_inputs)
     vec *da_in,        # OUT (n_inputs,), overlaps nothing
     Py_ssize_t n_inputs, Py_ssize_t n_outputs,
+    bint padded,        # da_in has room for whole vectors
 ) noexcept nogil:
     """∂C/∂a_in[n] = Σ_m δ_m W[m, n]"""
     cdef Py_ssize_t m, n = 0, width = lanes(delta)
@@ -63,7 +78,10 @@ cdef inline void matvec_backward(
         first = zero(delta)
         for m in range(n_outputs):
             first += broadcast(delta, m) * load_part(W, m * n_inputs + n, left)
-        store_part(da_in, n, first, left)
+        if padded:
+            store(da_in, n, first)
+        else:
+            store_part(da_in, n, first, left)
         n += width
 
 
@@ -72,37 +90,62 @@ cdef inline void outer_product(
     const vec *a_in,   # IN  (n_inputs,)
     const vec *scale,  # IN  s, one number
     vec *dW,           # OUT (n_outputs, n_inputs)
+    vec *db,           # OUT (n_outputs,)
     Py_ssize_t n_inputs, Py_ssize_t n_outputs,
-    bint accumulate,   # add to what dW holds
+    bint accumulate,   # add to what dW and db hold
 ) noexcept nogil:
-    """dW[m, n] = s δ_m a_in[n]; nothing overlaps."""
-    cdef Py_ssize_t m, n, width = lanes(dW)
-    cdef int left
+    """dW[m, n] = s δ_m a_in[n], db_m = s δ_m; nothing overlaps.
+
+    All that is small is read before any of it is written: a row's vector reaches
+    into the rows behind it, and reading what has just been written in another
+    piece stalls.
+    """
+    cdef Py_ssize_t m = 0, n, width = lanes(dW)
+    cdef int left, r, rows
     cdef vec dm, x, s = broadcast(scale, 0)
+    cdef vec few[8]
     cdef vec *dWm = dW
+    left = <int> (width if n_outputs > width else n_outputs)
+    cdef vec bias = s * load_part(delta, 0, left)
+    if accumulate:
+        bias += load_part(db, 0, left)
     if n_inputs <= width:
         left = <int> n_inputs
         x = load_part(a_in, 0, left)
+        while m < n_outputs:
+            rows = <int> (8 if n_outputs - m > 8 else n_outputs - m)
+            for r in range(8):
+                if r < rows:
+                    few[r] = s * broadcast(delta, m + r) * x
+                    if accumulate:
+                        few[r] += load_part(dW, (m + r) * n_inputs, left)
+            for r in range(8):
+                if r < rows:
+                    store_part(dW, (m + r) * n_inputs, few[r], left)
+            m += rows
+    else:
         for m in range(n_outputs):
-            dm = s * broadcast(delta, m) * x
-            if accumulate:
-                dm += load_part(dWm, 0, left)
-            store_part(dWm, 0, dm, left)
+            dm = s * broadcast(delta, m)
+            n = 0
+            while n + width <= n_inputs:
+                x = dm * load(a_in, n)
+                if accumulate:
+                    x += load(dWm, n)
+                store(dWm, n, x)
+                n += width
+            left = <int> (n_inputs - n)
+            if left:
+                x = dm * load_part(a_in, n, left)
+                if accumulate:
+                    x += load_part(dWm, n, left)
+                store_part(dWm, n, x, left)
             dWm = at(dWm, n_inputs)
-        return
-    for m in range(n_outputs):
-        dm = s * broadcast(delta, m)
-        n = 0
-        while n + width <= n_inputs:
-            x = dm * load(a_in, n)
+    n = 0
+    while n < n_outputs:
+        left = <int> (width if n_outputs - n > width else n_outputs - n)
+        if n > 0:
+            bias = s * load_part(delta, n, left)
             if accumulate:
-                x += load(dWm, n)
-            store(dWm, n, x)
-            n += width
-        left = <int> (n_inputs - n)
-        if left:
-            x = dm * load_part(a_in, n, left)
-            if accumulate:
-                x += load_part(dWm, n, left)
-            store_part(dWm, n, x, left)
-        dWm = at(dWm, n_inputs)
+                bias += load_part(db, n, left)
+        store_part(db, n, bias, left)
+        n += width

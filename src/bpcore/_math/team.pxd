@@ -31,12 +31,12 @@ cdef inline void meet(const member_t *me) noexcept nogil:
 
 cdef inline Py_ssize_t share_begin(const member_t *me, Py_ssize_t n) noexcept nogil:
     """The first of n rows that is this member's."""
-    return n * me.index // me.threads
+    return 0 if me.threads == 1 else n * me.index // me.threads
 
 
 cdef inline Py_ssize_t share_end(const member_t *me, Py_ssize_t n) noexcept nogil:
     """The row after its last one."""
-    return n * (me.index + 1) // me.threads
+    return n if me.threads == 1 else n * (me.index + 1) // me.threads
 
 
 cdef inline int team_size(

@@ -27,6 +27,8 @@ cdef extern from "vector.h" nogil:
     double sum_f64(vf64 x)
     void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
     void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
+    vf32 sums_f32(const vf32 *x, int count)
+    vf64 sums_f64(const vf64 *x, int count)
     vf32 broadcast_f32(const float *p)
     vf64 broadcast_f64(const double *p)
     vf32 load_part_f32(const float *p, int count)
@@ -157,3 +159,11 @@ cdef inline void store_sums(vec *p, Py_ssize_t k, const vec *x, const vec *start
         sum4_f64(<double *> p + k, x[0], x[1], x[2], x[3])
         for i in range(4):
             (<double *> p)[k + i] += (<const double *> start)[i]
+
+
+cdef inline vec sums(const vec *x, int count) noexcept nogil:
+    """The sum of x[i]'s lanes in lane i < count; x holds a vector full of vectors."""
+    if vec is vf32:
+        return sums_f32(x, count)
+    else:
+        return sums_f64(x, count)
