@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Self
 
 import numpy as np

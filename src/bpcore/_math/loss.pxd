@@ -17,7 +17,8 @@ from libc.stdint cimport int64_t
 
 from bpcore._math.elementary cimport absolute, clamp, exp_, log1p_unit
 from bpcore._math.vector cimport (
-    broadcast, lanes, load, load_part, store, store_part, sum_f32, sum_f64, vec, vf32, vf64, zero,
+    broadcast, lanes, load, load_part, rounded, store, store_part, sum_f32, sum_f64, vec, vf32, vf64,
+    zero,
 )
 
 cdef enum:
@@ -241,7 +242,7 @@ cdef inline double loss_block(
         else:
             C = cross_entropy(a + first, yi, label, out + first, n_outputs, sf)
         # A sample of weight 0 counts for nothing, whatever its loss.
-        C = C * s if s != 0 else 0
+        C = rounded(C * s) if s != 0 else 0
         total += C
         if losses != NULL:
             losses[i] = C

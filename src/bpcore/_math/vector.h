@@ -84,6 +84,15 @@ static inline void prefetch(const void *p) { PREFETCH(p); }
 #define hold(p) ((void)0)
 #endif
 
+/* x as it is rounded here, not as a part of a fused multiply-add. */
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__SSE2__)
+static inline double rounded(double x) { __asm__("" : "+x"(x)); return x; }
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(__aarch64__)
+static inline double rounded(double x) { __asm__("" : "+w"(x)); return x; }
+#else
+static inline double rounded(double x) { volatile double y = x; return y; }
+#endif
+
 /* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
  * at once, in the same order, and puts the sums side by side; sums a vector full of vectors, of
  * which the first `count` matter. */

@@ -23,6 +23,7 @@ cdef extern from "vector.h" nogil:
     vf64 zero_f64()
     void prefetch(const void *p)
     void hold(const void *p)
+    double rounded(double x)
     float sum_f32(vf32 x)
     double sum_f64(vf64 x)
     void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3)

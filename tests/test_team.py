@@ -1,0 +1,194 @@
+"""Teams of threads: the same bits as one thread, never more threads than allowed, no deadlock."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import bpcore as bp
+from bpcore import threads
+
+RULES = {
+    "sgd": lambda: bp.SGD(0.01),
+    "momentum": lambda: bp.SGD(0.01, momentum=0.9, nesterov=True),
+    "adam": lambda: bp.Adam(1e-3),
+    "rprop": lambda: bp.Rprop(),
+}
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """Teams of all that is wanted, however many processors there are and whatever is faster."""
+
+    def choose(self, worth):
+        if self._pool is None and self.wanted > 1:
+            self._hire()
+        return self.wanted > 1, 1.0
+
+    monkeypatch.setattr(threads.Team, "choose", choose)
+    monkeypatch.setattr(threads, "get_limit", lambda: 8)
+
+
+def trained(n_threads, sizes, batch_size, optimizer, X, Y, **options):
+    """The parameters, optimiser state and losses after two epochs; the size of the team."""
+    weight = options.pop("sample_weight", None)
+    loss = options.pop("loss", "squared_error")
+    net = bp.mlp(sizes, "tanh", options.pop("output", "identity"), loss, dtype=X.dtype, rng=3)
+    trainer = bp.Trainer(net, optimizer(), batch_size, n_threads=n_threads, rng=5, **options)
+    history = trainer.run(X, Y, epochs=2, sample_weight=weight)
+    state = [net.parameters, *trainer.optimizer.state.values(), np.array(history.loss)]
+    return state, trainer._training.threads
+
+
+@pytest.mark.parametrize(
+    ("rule", "batch_size"),
+    [
+        *((rule, size) for rule in ("sgd", "momentum", "adam") for size in (64, None)),
+        ("rprop", None),
+    ],
+)
+def test_the_same_bits(rule, batch_size, dtype, always, rng):
+    """Every size of the team, odd widths, a last batch that is smaller, several blocks."""
+    X = rng.standard_normal((700, 33)).astype(dtype)
+    Y = rng.standard_normal((700, 3)).astype(dtype)
+    alone, size = trained(1, (33, 70, 17, 3), batch_size, RULES[rule], X, Y)
+    assert size == 1
+    for n_threads in (2, 3):
+        state, size = trained(n_threads, (33, 70, 17, 3), batch_size, RULES[rule], X, Y)
+        assert size == n_threads
+        for found, wanted in zip(state, alone, strict=True):
+            assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"l1": 1e-3, "l2": 1e-2},
+        {"clip_norm": 0.1},
+        {"clip_norm": 0.1, "l2": 1e-2, "shuffle": False},
+        {"shuffle": False},
+        {"loss": "cross_entropy", "output": "softmax"},
+    ],
+    ids=lambda options: "-".join(options),
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_same_bits_with_options(options, weighted, always, rng):
+    X = rng.standard_normal((333, 40)).astype(np.float32)
+    Y = rng.standard_normal((333, 5)).astype(np.float32)
+    if "loss" in options:
+        Y = rng.integers(0, 5, 333)
+    if weighted:
+        options = {**options, "sample_weight": rng.uniform(0, 2, 333)}
+    alone, _ = trained(1, (40, 64, 5), 50, RULES["adam"], X, Y, **options)
+    team, size = trained(3, (40, 64, 5), 50, RULES["adam"], X, Y, **options)
+    assert size == 2  # 50 rows of this size are work for two
+    for found, wanted in zip(team, alone, strict=True):
+        assert_array_equal(found, wanted)
+
+
+def test_divergence_is_found_by_all(always, rng):
+    """No thread goes on, or waits for ever, when the loss stops being finite."""
+    X = rng.standard_normal((256, 64)).astype(np.float32)
+    Y = 1e18 * rng.standard_normal((256, 8)).astype(np.float32)
+    parameters = []
+    for n_threads in (1, 3):
+        net = bp.mlp((64, 128, 8), "relu", dtype="float32", rng=0)
+        trainer = bp.Trainer(net, bp.SGD(1.0), 64, n_threads=n_threads, rng=0)
+        with pytest.raises(bp.DivergenceError):
+            trainer.run(X, Y, epochs=20)
+        parameters.append(net.parameters)
+    assert_array_equal(*parameters)
+
+
+def test_small_steps_take_one_thread(rng):
+    net = bp.mlp((3, 2, 5), rng=0)
+    trainer = bp.Trainer(net, batch_size=8, n_threads=4)
+    trainer.run(rng.standard_normal((8, 3)), rng.standard_normal((8, 5)))
+    assert trainer._training.threads == 1
+    assert trainer._training.team_size(8) == 1
+
+
+def test_a_small_data_set_takes_one_thread_of_a_large_batch(rng):
+    """batch_size=None is any number of samples; what counts is how many there are."""
+    net = bp.mlp((64, 64, 5), rng=0)
+    trainer = bp.Trainer(net, batch_size=None, n_threads=4)
+    trainer.run(rng.standard_normal((4, 64)), rng.standard_normal((4, 5)))
+    assert trainer._training.threads == 4
+    assert trainer._training.team_size(4) == 1
+
+
+def test_an_interrupted_start_lets_all_go_home(always, rng, monkeypatch):
+    """The first of the others waits to begin when starting the second fails."""
+    X, Y = rng.standard_normal((256, 64)), rng.standard_normal((256, 64))
+    net = bp.mlp((64, 64, 64), rng=0)
+    trainer = bp.Trainer(net, batch_size=256, n_threads=3, rng=0)
+    start = threads.Team._start
+
+    def failing(self, call, index):
+        if index == 2:
+            raise KeyboardInterrupt
+        return start(self, call, index)
+
+    monkeypatch.setattr(threads.Team, "_start", failing)
+    before = net.parameters.copy()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(X, Y)
+    assert_array_equal(net.parameters, before)
+    monkeypatch.undo()
+    trainer.run(X, Y)
+    assert not [t for t in threading.enumerate() if t.name.startswith("bpcore")]
+
+
+class TestReservations:
+    def test_no_more_than_the_processors(self, monkeypatch):
+        monkeypatch.setattr(threads, "get_limit", lambda: 3)
+        with (
+            threads.Team(2) as first,
+            threads.Team(2) as second,
+            first.stretch(2) as (one, _),
+            second.stretch(2) as (two, start),
+        ):
+            assert (one, two, start) == (2, 1, None)
+            with threads.Team(2).stretch(2) as (three, _):
+                assert three == 1
+        assert threads._running == 0
+
+    def test_goes_on_with_what_is_faster(self):
+        team = threads.Team(2)
+        team._pool = object()
+        first, part = team.choose(2)
+        assert first and part < 1
+        team.record(True, 10, 1.0)
+        second, _ = team.choose(2)
+        assert not second
+        team.record(False, 10, 2.0)
+        assert team.choose(2) == (True, 1.0)
+        team.record(True, 10, 5.0)
+        assert team.choose(2) == (False, 1.0)
+        tried = [team.choose(2)[0] for _ in range(team.TRY_EVERY)]
+        assert tried.count(True) == 1
+        assert team.choose(1) == (False, 1.0)
+
+
+def test_environment_variable_and_threadpoolctl():
+    """Both hold for a run; the limit ends with the `with`."""
+    pytest.importorskip("threadpoolctl")
+    code = """
+import threadpoolctl, bpcore as bp
+from bpcore.threads import get_limit
+assert get_limit() == 3
+with threadpoolctl.threadpool_limits(1):
+    assert get_limit() == 1
+assert get_limit() == 3
+with threadpoolctl.threadpool_limits(2, user_api="bpcore"):
+    assert get_limit() == 2
+assert [lib["num_threads"] for lib in threadpoolctl.threadpool_info()
+        if lib["user_api"] == "bpcore"] == [3]
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "BPCORE_NUM_THREADS": "3"}
+    )
