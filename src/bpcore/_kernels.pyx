@@ -1229,7 +1229,6 @@ cdef class Training:
         cdef stretch_t *stretch = &self.stretch
         cdef member_t me
         cdef Py_ssize_t step
-        cdef int typenum = self.network.typenum, index
         cdef double loss_sum = self.loss_sum, weight_sum = self.weight_sum
         self.acquire()
         stretch.X = data(X)

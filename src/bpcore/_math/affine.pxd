@@ -64,7 +64,9 @@ cdef inline void affine_backward(
                 <vf64 *> W, n_inputs, False, n, n_inputs, n_outputs, <vf64 *> work)
 
 
-cdef inline bint turned_is_cheaper(const vec *p, Py_ssize_t n_inputs, Py_ssize_t rows) noexcept nogil:
+cdef inline bint turned_is_cheaper(
+    const vec *p, Py_ssize_t n_inputs, Py_ssize_t rows
+) noexcept nogil:
     """Whether rows of ∂C/∂W fill vectors worse than its columns do."""
     cdef Py_ssize_t width = lanes(p)
     return n_inputs <= TURNED and (

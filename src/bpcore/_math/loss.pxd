@@ -17,8 +17,8 @@ from libc.stdint cimport int64_t
 
 from bpcore._math.elementary cimport absolute, clamp, exp_, log1p_unit
 from bpcore._math.vector cimport (
-    broadcast, lanes, load, load_part, rounded, store, store_part, sum_f32, sum_f64, vec, vf32, vf64,
-    zero,
+    broadcast, lanes, load, load_part, rounded, store, store_part, sum_f32, sum_f64, vec, vf32,
+    vf64, zero,
 )
 
 cdef enum:

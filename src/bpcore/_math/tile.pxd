@@ -13,7 +13,8 @@ columns and k are shared out.
 """
 from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
 from bpcore._math.vector cimport (
-    TILE_ROWS, at, broadcast, element_size, hold, lanes, load, load_part, store, store_part, vec, zero,
+    TILE_ROWS, at, broadcast, element_size, hold, lanes, load, load_part, store, store_part, vec,
+    zero,
 )
 
 cdef enum:
@@ -46,7 +47,7 @@ cdef inline void tile(
     cdef const vec *a0 = a
     cdef const vec *a4 = at(a, 4 * a_row) if rows > 4 else a
     cdef const vec *a8 = at(a, 8 * a_row) if rows > 8 else a
-    cdef Py_ssize_t k, width = lanes(c)
+    cdef Py_ssize_t _k, width = lanes(c)
     cdef int r, v
     for r in range(rows):
         for v in range(vectors):
@@ -57,7 +58,7 @@ cdef inline void tile(
             else:
                 acc[r * vectors + v] = load(init, r * ld_init + v * width)
     # Four rows from each of three pointers: few enough registers, whatever a_row is.
-    for k in range(full if edge else depth):
+    for _k in range(full if edge else depth):
         for v in range(vectors):
             bk[v] = load(b, v * width)
         for r in range(rows):
@@ -72,7 +73,7 @@ cdef inline void tile(
         if rows > 8:
             hold(a8)
     if edge:
-        for k in range(full, depth):
+        for _k in range(full, depth):
             for v in range(vectors):
                 if v == vectors - 1:
                     bk[v] = load_part(b, v * width, count)
