@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from bpcore.estimators import _lbfgs, _stochastic
+from bpcore.estimators import _convert, _lbfgs, _stochastic
 from bpcore.estimators._data import Data, rows_in_a_piece, samples_of
 from bpcore.estimators._initialize import draw_parameters
 from bpcore.estimators._losses import from_outputs, log_cosh, loss_of
@@ -105,6 +106,48 @@ class BaseMLP(BaseEstimator):
         """
         return self._fit(X, y, sample_weight, validation_data, incremental=False)
 
+    @classmethod
+    def from_sklearn(cls, fitted):
+        """Return this estimator with the weights and the state of scikit-learn's.
+
+        It predicts the same, and partial_fit and warm starts go on as there.
+
+        Parameters
+        ----------
+        fitted : sklearn.neural_network.MLPClassifier or MLPRegressor
+            Is not changed.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        TypeError
+            Another kind of estimator.
+        NotFittedError
+            It has no weights yet.
+        """
+        return _convert.from_sklearn(cls, fitted)
+
+    def to_sklearn(self):
+        """Return scikit-learn's estimator with these weights and this state.
+
+        Parameters that scikit-learn lacks are left behind; they matter in training only.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            An activation or a loss that scikit-learn does not have.
+        NotFittedError
+            Before fit.
+        """
+        return _convert.to_sklearn(self)
+
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: Any, *, incremental: bool
     ) -> BaseMLP:
@@ -114,6 +157,11 @@ class BaseMLP(BaseEstimator):
             raise ValueError(
                 f"dropout is {self.dropout}, which lbfgs cannot have, since its loss must not "
                 "change between evaluations: use solver='adam' or 'sgd', or dropout=0"
+            )
+        if incremental and self.early_stopping and validation_data is None:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True without data to stop by: pass "
+                "validation_data=(X_val, y_val)"
             )
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         refuse_masked(X=X, y=y, sample_weight=sample_weight)
@@ -173,14 +221,10 @@ class BaseMLP(BaseEstimator):
 
         Whoever puts other arrays into the lists, or replaces the lists, changes the network.
         """
-        given = [*self.coefs_, *self.intercepts_]
-        bound = vars(self).get("_bound")
-        if bound is not None and len(bound) == len(given):
-            for view, array in zip(bound, given, strict=True):
-                if view is not array:
-                    break
-            else:
-                return
+        given = [self.activation, *self.coefs_, *self.intercepts_]
+        bound = vars(self).get("_bound", ())
+        if len(bound) == len(given) and all(map(operator.is_, bound, given)):
+            return
         coefs = [np.asarray(W) for W in self.coefs_]
         sizes = [coefs[0].shape[0], *(W.shape[1] for W in coefs)]
         activations = self._activations(len(coefs) - 1)[: len(coefs) - 1]
@@ -190,7 +234,7 @@ class BaseMLP(BaseEstimator):
         self._network = network
         self.coefs_ = [layer.W.T for layer in network.layers]
         self.intercepts_ = [layer.b for layer in network.layers]
-        self._bound = (*self.coefs_, *self.intercepts_)
+        self._bound = (self.activation, *self.coefs_, *self.intercepts_)
 
     def _make_network(self, sizes: list[int], activations: list[str], dtype: Any) -> Network:
         loss = self._loss
@@ -292,6 +336,7 @@ class BaseMLP(BaseEstimator):
                     return self._promoted(net._kernel.predict(X), dtype)
                 except ValueError:  # NaN or Inf: scikit-learn's check says so below
                     pass
+        refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._promoted(self._outputs(samples_of(X, net.parameters.dtype)), X.dtype)
 

@@ -109,17 +109,19 @@ class SteppedEpochs:
         batch_size: int,
         rule: SGD | Adam,
         alpha: float,
+        loss: Loss,
         gradient: Any,
     ) -> None:
         self._network, self._data, self._batch_size = network, data, batch_size
-        self._rule, self._gradient = rule, gradient
-        self._penalty = Penalty(network, alpha)
+        self._rule, self._loss, self._gradient = rule, loss, gradient
+        self._penalty = Penalty(network, alpha, loss)
         self._steps = -(-data.n // batch_size)
 
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
         net, rule = self._network, self._rule
-        rates, kernel_rule = rule.rates(self._steps), rule.kernel_rule()
+        scale = self._loss.gradient_scale
+        rates, kernel_rule = rule.rates(self._steps, scale), rule.kernel_rule(scale)
         first, second = rule.vectors()
         accumulated = 0.0
         for data, rows, start, stop, offset in pieces(self._data, order, self._batch_size):
@@ -147,16 +149,22 @@ class SteppedEpochs:
 class Penalty:
     """α / 2Σw ΣW², for the weights of all layers and not the biases."""
 
-    def __init__(self, network: Network, alpha: float) -> None:
-        self._alpha = float(alpha)
+    def __init__(self, network: Network, alpha: float, loss: Loss) -> None:
+        self._alpha, self._scale = float(alpha), loss.gradient_scale
         self._layers = [(layer.W.reshape(-1), layer.dW.reshape(-1)) for layer in network.layers]
 
     def add(self, total: float) -> float:
-        """Add its gradient to the network's; return its value. `total` is Σw of the batch."""
+        """Add its gradient, scaled as the loss's is, to the network's; return its value.
+
+        Parameters
+        ----------
+        total : float
+            Σw of the batch.
+        """
         if self._alpha == 0:
             return 0.0
         share, squares = self._alpha / total, 0.0
         for W, dW in self._layers:
             squares += float(np.dot(W, W))
-            dW += W * W.dtype.type(share)
+            dW += W * W.dtype.type(self._scale * share)
         return 0.5 * share * squares

@@ -1,4 +1,8 @@
-"""∂C/∂θ of one batch in the network's gradient vector, penalties apart: by kernel, or by NumPy."""
+"""∂C/∂θ of one batch, penalties apart, in the network's gradient vector: by kernel, or by NumPy.
+
+Both leave `Loss.gradient_scale` times the gradient there, since that is what the compiled epochs
+work with, and an optimiser's state has to suit either.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,6 @@ class KernelGradient:
     """
 
     def __init__(self, network: Network, loss: Loss, batch_size: int, steps: int) -> None:
-        self._gradient = network.gradient
         self._loss = loss
         self._rates = np.zeros(steps)
         self._training = kernels.Training(
@@ -51,8 +54,6 @@ class KernelGradient:
         if done == step:
             return math.nan, math.nan
         total = training.weight_sum
-        if self._loss.gradient_scale != 1:
-            self._gradient /= self._loss.gradient_scale
         return training.loss_sum / total / self._loss.value_scale if total else 0.0, total
 
 
@@ -123,7 +124,8 @@ class NumpyGradient:
         if self._output_weight is not None:
             losses, delta = losses * self._output_weight, delta * self._output_weight
         share, total = self._share(batch)
-        delta = (delta * share).astype(z.dtype, copy=False)
+        scaled = self._loss.gradient_scale * share
+        delta = (delta * scaled).astype(z.dtype, copy=False)
         for k, layer in reversed(list(enumerate(self._layers))):
             delta = layer.backward(delta)
             if self._dropout and k:

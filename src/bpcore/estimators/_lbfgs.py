@@ -65,8 +65,12 @@ class _Objective:
     """
 
     def __init__(self, estimator: Any, data: Data) -> None:
-        self._network, self._data = estimator._network, data
-        self._penalty = Penalty(estimator._network, estimator.alpha)
+        self._estimator, self._network, self._data = estimator, estimator._network, data
+        # scikit-learn's log loss takes no probability below ε, the line search sees that. The
+        # kernels' loss has no such bound; as long as all samples together keep to it, each does.
+        self._clips = estimator._loss_name == "log_loss"
+        self._largest = -math.log(np.finfo(estimator._network.parameters.dtype).eps)
+        self._penalty = Penalty(estimator._network, estimator.alpha, estimator._loss)
         self.order = packed_order(estimator._network)
         self._rows = rows_in_a_piece(data.X) if scipy.sparse.issparse(data.X) else data.n
         self._gradient = (
@@ -80,9 +84,15 @@ class _Objective:
         net.parameters[self.order] = theta
         C, total = self._all_samples()
         if not math.isfinite(C):
-            return math.inf, net.gradient[self.order].astype(np.float64)
+            return math.inf, self._packed_gradient()
+        if self._clips and C * total > self._largest:
+            C = self._estimator._mean_loss(self._estimator._outputs(self._data.X), self._data)
         C += self._penalty.add(total)
-        return C, net.gradient[self.order].astype(np.float64)
+        return C, self._packed_gradient()
+
+    def _packed_gradient(self) -> np.ndarray:
+        gradient = self._network.gradient[self.order].astype(np.float64)
+        return gradient / self._estimator._loss.gradient_scale
 
     def _all_samples(self) -> tuple[float, float]:
         """Return C without penalty and Σw, the gradient in the network's vector."""

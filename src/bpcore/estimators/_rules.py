@@ -12,7 +12,16 @@ import numpy as np
 _FAR = 2**62
 
 
-class SGD:
+class Rule:
+    """What both solvers share: the kernels write into their arrays, so these are their own."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A file may have been mapped into memory, read-only.
+        for name, value in state.items():
+            setattr(self, name, np.array(value) if isinstance(value, np.ndarray) else value)
+
+
+class SGD(Rule):
     """v ← μ v − η g, θ ← θ + v, or Nesterov's θ + μ v − η g.
 
     Attributes
@@ -64,7 +73,7 @@ class SGD:
         return True
 
 
-class Adam:
+class Adam(Rule):
     """m ← β1 m + (1−β1) g, v ← β2 v + (1−β2) g², θ ← θ − η_t m / (√v + ε).
 
     η_t = η √(1 − β2^t) / (1 − β1^t), the form at the end of section 2 of Kingma & Ba (2015).

@@ -54,7 +54,6 @@ def start(estimator: Any) -> None:
     estimator.best_loss_ = None if estimator.early_stopping else np.inf
     estimator.validation_scores_ = [] if estimator.early_stopping else None
     estimator.best_validation_score_ = -np.inf if estimator.early_stopping else None
-    estimator._best_parameters = None
 
 
 def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: bool) -> None:
@@ -62,12 +61,9 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     network, random_state = estimator._network, estimator._random_state
     if not incremental or not hasattr(estimator, "_optimizer"):
         estimator._optimizer = rule_of(estimator, network.parameters)
+    if not hasattr(estimator, "loss_curve_"):  # the fit before was lbfgs's
+        start(estimator)
     if estimator.early_stopping and validation_data is None:
-        if incremental:
-            raise ValueError(
-                "partial_fit does not support early_stopping=True without data to stop by: pass "
-                "validation_data=(X_val, y_val)"
-            )
         data, validation_data = _split(estimator, data)
     batch_size = _batch_size(estimator, data.n)
     epochs = _epochs(estimator, data, batch_size)
@@ -76,6 +72,9 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     hooks = [] if incremental else [as_callback(hook) for hook in estimator.callbacks]
     if estimator.progress and not incremental:
         hooks.append(progress_bar(estimator.max_iter))
+    if not incremental:
+        # A warm start that is never better than the fit before keeps its own last weights.
+        estimator._best_parameters = network.parameters.copy() if estimator.t_ == 0 else None
     estimator.n_iter_ = 0
     estimator.converged_ = False
     diverged = False
@@ -160,7 +159,7 @@ def _epochs(estimator: Any, data: Data, batch_size: int) -> CompiledEpochs | Ste
         return CompiledEpochs(network, data, batch_size, rule, alpha, loss)
     else:
         gradient = KernelGradient(network, loss, batch_size, -(-data.n // batch_size))
-    return SteppedEpochs(network, data, batch_size, rule, alpha, gradient)
+    return SteppedEpochs(network, data, batch_size, rule, alpha, loss, gradient)
 
 
 def needs_numpy(estimator: Any) -> bool:
@@ -211,10 +210,9 @@ def _record(estimator: Any, loss: float, n: int, validation_data: Data | None) -
         if estimator.verbose:
             print(f"Validation score: {score:f}")
         worse = score < estimator.best_validation_score_ + estimator.tol
-        if score > estimator.best_validation_score_ or estimator._best_parameters is None:
-            estimator._best_parameters = estimator._network.parameters.copy()
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
+            estimator._best_parameters = estimator._network.parameters.copy()
     else:
         if estimator.best_loss_ is None:  # switched off for a warm start
             estimator.best_loss_ = np.inf
