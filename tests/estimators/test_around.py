@@ -108,7 +108,7 @@ class TestTools:
         ):
             assert meta.fit(X, y).score(X, y) > 0.8
         X, y = diabetes()
-        regressor = MLPRegressor((8,), solver="lbfgs", max_iter=50, random_state=0)
+        regressor = MLPRegressor("squared_error", (8,), solver="lbfgs", max_iter=50, random_state=0)
         wrapped = TransformedTargetRegressor(regressor, transformer=StandardScaler())
         assert wrapped.fit(X, 100 * y).score(X, 100 * y) > 0.4
 

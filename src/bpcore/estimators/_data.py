@@ -79,8 +79,8 @@ def rows_in_a_piece(X: Any) -> int:
 
 def pieces(data: Data, order: np.ndarray | None, batch_size: int) -> Iterator[Piece]:
     """Yield an epoch's steps: all at once, or cut where sparse rows fill a piece."""
-    steps = -(-data.n // batch_size)
-    if not scipy.sparse.issparse(data.X):
+    steps = -(-data.X.shape[0] // batch_size)
+    if isinstance(data.X, np.ndarray):
         yield Piece(data, order, 0, steps, 0)
         return
     at_once = max(1, rows_in_a_piece(data.X) // batch_size)

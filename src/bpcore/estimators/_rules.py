@@ -10,6 +10,8 @@ import numpy as np
 # corrections are then 1, and ours stand in the learning rate of each step. ε is so added to
 # √v rather than to √v̂, which is scikit-learn's form.
 _FAR = 2**62
+# Adam's rates are computed for at least this many steps at a time.
+_STEPS_AHEAD = 512
 
 
 class Rule:
@@ -100,6 +102,7 @@ class Adam(Rule):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.t = 0
         self.m, self.v = np.zeros_like(like), np.zeros_like(like)
+        self._rates, self._first = np.empty(0), 0  # η_t from step `_first` on
         self.counter = np.full(1, _FAR, np.int64)
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
@@ -115,9 +118,14 @@ class Adam(Rule):
         }
 
     def rates(self, count: int, gradient_scale: float = 1.0) -> np.ndarray:
-        t = np.arange(self.t + 1, self.t + count + 1, dtype=np.float64)
+        start = self.t - self._first
+        if not 0 <= start <= self._rates.size - count:
+            t = np.arange(self.t + 1, self.t + 1 + max(count, _STEPS_AHEAD), dtype=np.float64)
+            self._rates = self.learning_rate_init * np.sqrt(1 - self.beta_2**t)
+            self._rates /= 1 - self.beta_1**t
+            start, self._first = 0, self.t
         self.t += count
-        rates = self.learning_rate_init * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        rates = self._rates[start : start + count]
         self.learning_rate = float(rates[-1])
         return rates
 

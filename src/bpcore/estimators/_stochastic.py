@@ -19,6 +19,7 @@ from bpcore.estimators._rules import rule_of
 from bpcore.history import History
 
 if TYPE_CHECKING:
+    from bpcore.callbacks import Callback
     from bpcore.estimators._data import Data
     from bpcore.network import Network
 
@@ -45,6 +46,21 @@ class FitState:
         self.history = History()
         self.epoch = 0
         self.stop_training = False
+        self._began = time.perf_counter()
+
+    def tell(self, hooks: list[Callback], validated: bool) -> None:
+        """Add the epoch that has just ended to the history, and call the callbacks."""
+        now, estimator = time.perf_counter(), self.estimator
+        self.epoch += 1
+        self.history.append(
+            estimator.loss_,
+            estimator._optimizer.learning_rate,
+            now - self._began,
+            estimator.validation_loss_curve_[-1] if validated else None,
+        )
+        for hook in hooks:
+            hook.on_epoch_end(self)
+        self._began = time.perf_counter()
 
 
 def start(estimator: Any) -> None:
@@ -84,7 +100,6 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
                 ends.callback(hook.on_train_end, state)
                 hook.on_train_begin(state)
             while True:
-                began = time.perf_counter()
                 if order is not None:
                     order = order[_permutation(random_state, data.n)]
                 loss = np.nan if diverged else epochs.run(order)
@@ -92,16 +107,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
                     diverged = True
                     network.parameters[...] = np.nan
                 _record(estimator, loss, data.n, validation_data)
-                state.epoch += 1
-                curve = getattr(estimator, "validation_loss_curve_", None)
-                state.history.append(
-                    loss,
-                    estimator._optimizer.learning_rate,
-                    time.perf_counter() - began,
-                    curve[-1] if validation_data is not None else None,
-                )
-                for hook in hooks:
-                    hook.on_epoch_end(state)
+                if hooks:
+                    state.tell(hooks, validation_data is not None)
                 estimator.converged_ = _has_converged(estimator)
                 if estimator.converged_ or incremental or state.stop_training:
                     break
