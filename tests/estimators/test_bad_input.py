@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 import numpy as np
-from peers import CLASSIFIERS, REGRESSORS, diabetes, digits, fit
+from peers import CLASSIFIERS, REGRESSORS, diabetes, digits, fit, need_weights_of_theirs
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -70,6 +70,7 @@ def test_data_as_theirs(classes, case):
 
 @pytest.mark.parametrize("weight", [[1.0], np.full(100, np.nan), np.ones((100, 2)), "a"], ids=repr)
 def test_weights_as_theirs(weight):
+    need_weights_of_theirs()
     errors = []
     for cls in CLASSIFIERS:
         with pytest.raises((ValueError, TypeError)) as caught:

@@ -22,7 +22,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("classes", [CLASSIFIERS, REGRESSORS], ids=["classifier", "regressor"])
 def test_there_and_back(classes, case):
-    X, y = digits() if classes is CLASSIFIERS else diabetes(2)
+    X, y = digits() if classes is CLASSIFIERS else diabetes(3)
     X = X.astype("f") if case == "float32" else X
     theirs = fit(
         classes[0](hidden_layer_sizes=(12, 6), max_iter=8, random_state=0, **CASES[case]), X, y

@@ -11,6 +11,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import bpcore as bp
 from bpcore.estimators import MLPClassifier, MLPRegressor
+from bpcore.estimators._data import Data
+from bpcore.estimators._gradients import NumpyGradient
 
 FEW = {"hidden_layer_sizes": (16,), "max_iter": 20, "random_state": 0}
 LOSSES = ["squared_error", "poisson", "absolute_error", "huber", "log_cosh"]
@@ -106,14 +108,43 @@ class TestDropout:
         assert classifier.loss_curve_[-1] > 1.2 * plain.loss_curve_[-1]
         np.testing.assert_array_equal(classifier.predict(X), classifier.predict(X))
 
-    def test_the_mean_is_kept(self):
-        # With the identity and a tiny rate the loss of the mean output is nearly the plain one.
+    def test_the_others_are_raised(self):
+        class KeepAll(np.random.RandomState):
+            def random_sample(self, size=None):
+                return np.ones(size)
+
         X, y = diabetes()
-        parameters = {**FEW, "hidden_layer_sizes": (400,), "activation": "identity"}
-        parameters |= {"learning_rate_init": 1e-12, "max_iter": 30, "batch_size": 442, "tol": 0}
-        dropped = fit(MLPRegressor(dropout=0.1, **parameters), X, y)
-        plain = fit(MLPRegressor(**parameters), X, y)
-        assert abs(np.mean(dropped.loss_curve_) / plain.loss_ - 1) < 0.05
+        parameters = {**FEW, "activation": "identity", "max_iter": 1, "batch_size": len(X)}
+        parameters |= {"alpha": 0.0, "learning_rate_init": 1e-15, "random_state": KeepAll(0)}
+        a = fit(MLPRegressor(**parameters), X, y).predict(X)
+        parameters["random_state"] = KeepAll(0)
+        regressor = fit(MLPRegressor(dropout=0.2, **parameters), X, y)
+        b = regressor.intercepts_[1]
+        raised = (a - b) / 0.8 + b
+        assert relative(regressor.loss_, 0.5 * ((raised - y) ** 2).mean()) < 1e-10
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_gradient(self, loss):
+        X, y = diabetes(3)
+        parameters = {**FEW, "activation": ["tanh", "softplus"], "hidden_layer_sizes": (6, 5)}
+        regressor = fit(MLPRegressor(loss=loss, **{**parameters, "max_iter": 2}), X, np.abs(y))
+        network, scale = regressor.network_, regressor._loss.gradient_scale
+        # The squared error's gradient is that of the sum over the outputs, its value their mean.
+        scale *= 3 if loss == "squared_error" else 1
+        data = Data(X, np.abs(y), None, np.arange(442) % 3 + 0.5)
+        theta = network.parameters.copy()
+
+        def cost(k, value):
+            network.parameters[...] = theta
+            network.parameters[k] = value
+            random_state = np.random.RandomState(0)  # the same outputs dropped every time
+            gradient = NumpyGradient(network, loss, regressor._loss, 0.3, random_state, None)
+            return gradient(data, None, 442, 0)[0]
+
+        for k in range(0, theta.size, 11):
+            slope = numerical_slope(lambda value, k=k: cost(k, value), theta[k])
+            cost(k, theta[k])
+            assert abs(network.gradient[k] - scale * slope) < 1e-4 * max(abs(slope), 1e-2)
 
     def test_not_for_lbfgs(self):
         with pytest.raises(ValueError, match="lbfgs"):

@@ -6,8 +6,19 @@ pytest.importorskip("sklearn")
 
 import numpy as np
 import scipy.sparse
-from peers import CLASSIFIERS, REGRESSORS, assert_same, both, diabetes, digits, fit
+from peers import (
+    CLASSIFIERS,
+    REGRESSORS,
+    assert_same,
+    both,
+    diabetes,
+    digits,
+    fit,
+    need_weights_of_theirs,
+)
 from sklearn.datasets import make_multilabel_classification
+
+from bpcore.estimators import _data
 
 FIFTY = {"max_iter": 50, "tol": 0.0, "n_iter_no_change": 1000, "random_state": 0}
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
@@ -66,7 +77,10 @@ CLASSIFICATION = {
     "weights, lbfgs": ((*digits(), WEIGHTS), {"solver": "lbfgs"}),
     "weights, sparse": ((scipy.sparse.csr_matrix(digits()[0]), digits()[1], WEIGHTS), {}),
     "sparse, lbfgs": ((scipy.sparse.csr_matrix(digits()[0]), digits()[1]), {"solver": "lbfgs"}),
-    "pixels to 16, lbfgs": ((digits()[0] * 16, digits()[1]), {"solver": "lbfgs"}),
+    "probabilities of 0, lbfgs": (
+        (digits()[0] * 200, digits()[1]),
+        {"solver": "lbfgs", "max_iter": 20},
+    ),
     "stopped": (digits(), {"early_stopping": True, "max_iter": 200, "n_iter_no_change": 5}),
     "two classes, stopped": (digits(300, 2), {"early_stopping": True, "n_iter_no_change": 5}),
     "weights, stopped": ((*digits(), WEIGHTS), {"early_stopping": True}),
@@ -96,6 +110,21 @@ def test_classifier(case):
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-7)
     assert ours.predict(X).dtype == theirs.predict(X).dtype
     assert ours.score(X, data[1]) == theirs.score(X, data[1])
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("rows", [1, 100, 250])
+@pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["plain", "weights"])
+def test_sparse_in_pieces(monkeypatch, rows, weight, solver):
+    X, y = digits()
+    monkeypatch.setattr(_data, "_PIECE_BYTES", rows * 64 * 8)
+    parameters = {**FIFTY, "solver": solver, "hidden_layer_sizes": (20,), "batch_size": 70}
+    sparse, dense = (
+        fit(CLASSIFIERS[1](**parameters), data, y, weight)
+        for data in (scipy.sparse.csr_array(X), X)
+    )
+    assert_same(dense, sparse, 1e-7 if solver == "lbfgs" else 1e-12)  # lbfgs sums in pieces
+    np.testing.assert_array_equal(sparse.predict(scipy.sparse.csc_array(X)), dense.predict(X))
 
 
 @pytest.mark.parametrize("case", REGRESSION)
@@ -136,6 +165,7 @@ def test_warm_starts(parameters):
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("classes", [CLASSIFIERS, REGRESSORS], ids=["classifier", "regressor"])
 def test_partial_fits(classes, solver):
+    need_weights_of_theirs()
     X, y = digits()
     pair = [
         cls(hidden_layer_sizes=(20,), solver=solver, random_state=0, batch_size=32)
