@@ -5,17 +5,15 @@ What is equal, what is new and what it gains stands in docs/estimators.md.
 """
 
 try:
-    import scipy as _scipy
-    import sklearn as _sklearn
+    from bpcore.estimators._classifier import MLPClassifier
+    from bpcore.estimators._regressor import MLPRegressor
 except ImportError as error:
+    if (error.name or "").partition(".")[0] not in ("sklearn", "scipy"):
+        raise
     raise ImportError(
-        f"bpcore.estimators needs {error.name}, which is not installed: "
-        'pip install "bpcore[sklearn]"'
+        f"bpcore.estimators needs scikit-learn 1.6 or newer and SciPy ({error}): "
+        'pip install "bpcore[sklearn]"',
+        name=error.name,
     ) from error
-
-del _scipy, _sklearn
-
-from bpcore.estimators._classifier import MLPClassifier  # noqa: E402
-from bpcore.estimators._regressor import MLPRegressor  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

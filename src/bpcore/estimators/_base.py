@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _KERNEL_NAMES = {"logistic": "sigmoid"}
 # softmax is the output's, whose gradient is written for it
 _HIDDEN = {"logistic", *ACTIVATIONS} - {"softmax"}
-_FLOATS = (np.float64, np.float32)
+_FLOATS: tuple[Any, ...] = (np.float64, np.float32)
 
 
 class BaseMLP(BaseEstimator):
@@ -177,7 +177,7 @@ class BaseMLP(BaseEstimator):
         self._bind()
         self._check_sizes(sizes)
         dtype = self._network.parameters.dtype
-        data = Data(samples_of(X, dtype), *self._targets(y, dtype), None)
+        data = self._data(X, y, dtype)
         if sample_weight is not None:
             data = data._replace(weight=np.ascontiguousarray(sample_weight, dtype))
         if validation_data is not None:
@@ -207,7 +207,7 @@ class BaseMLP(BaseEstimator):
             # SciPy's solver computes in float64, and scikit-learn's weights become that with it.
             self.coefs_ = [W.astype(np.float64) for W in self.coefs_]
             self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
-        vars(self).pop("validation_loss_curve_", None)
+        self.__dict__.pop("validation_loss_curve_", None)
         if self.solver != "lbfgs":
             _stochastic.start(self)
 
@@ -288,6 +288,11 @@ class BaseMLP(BaseEstimator):
                 "fit with warm_start=False to start anew"
             )
 
+    def _data(self, X: Any, y: Any, dtype: np.dtype) -> Data:
+        """Return checked X and y as the kernels take them."""
+        rows, labels = self._targets(y, dtype)
+        return Data(samples_of(X, dtype), rows, labels, None)
+
     def _validation_data(self, given: Any) -> Data:
         """Return validation_data, checked as X, y and sample_weight are."""
         if self.solver == "lbfgs":
@@ -296,7 +301,7 @@ class BaseMLP(BaseEstimator):
             raise TypeError("validation_data is not a tuple (X, y) or (X, y, sample_weight)")
         X, y = self._validate_held_out(given[0], given[1])
         dtype = self._network.parameters.dtype
-        data = Data(samples_of(X, dtype), *self._targets(y, dtype), None)
+        data = self._data(X, y, dtype)
         if len(given) == 3 and given[2] is not None:
             weight = _check_sample_weight(given[2], X)
             data = data._replace(weight=np.ascontiguousarray(weight, dtype))

@@ -22,7 +22,7 @@ _LOSSES = ("log_loss", "squared_error", "poisson")
 _APART = ("coefs_", "intercepts_", "validation_loss_curve_", "converged_")
 
 
-def peer_of(cls: type) -> type:
+def peer_of(cls: type) -> Any:
     """Return scikit-learn's class of the same name."""
     for ours in cls.__mro__:
         if hasattr(sklearn.neural_network, ours.__name__):

@@ -28,9 +28,9 @@ class Data(NamedTuple):
     """
 
     X: Any
-    rows: np.ndarray | None
-    labels: np.ndarray | None
-    weight: np.ndarray | None
+    rows: Any
+    labels: Any
+    weight: Any
 
     @property
     def n(self) -> int:

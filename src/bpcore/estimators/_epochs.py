@@ -40,7 +40,7 @@ class CompiledEpochs:
         full, rest = divmod(data.n, batch_size)
         self._full = full
         self._whole = self._training(network, alpha, batch_size)
-        self._rest = self._training(network, alpha, rest) if rest else None
+        self._rest: Any = self._training(network, alpha, rest) if rest else None
 
     def _training(self, network: Network, alpha: float, n: int) -> Any:
         """Return the kernel for batches of n samples."""

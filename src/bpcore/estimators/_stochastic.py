@@ -19,7 +19,6 @@ from bpcore.estimators._rules import rule_of
 from bpcore.history import History
 
 if TYPE_CHECKING:
-    from bpcore.callbacks import Callback
     from bpcore.estimators._data import Data
     from bpcore.network import Network
 
@@ -48,7 +47,7 @@ class FitState:
         self.stop_training = False
         self._began = time.perf_counter()
 
-    def tell(self, hooks: list[Callback], validated: bool) -> None:
+    def tell(self, hooks: list[Any], validated: bool) -> None:
         """Add the epoch that has just ended to the history, and call the callbacks."""
         now, estimator = time.perf_counter(), self.estimator
         self.epoch += 1
@@ -85,7 +84,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     epochs = _epochs(estimator, data, batch_size)
     order = np.arange(data.n) if estimator.shuffle else None
     state = FitState(estimator, network)
-    hooks = [] if incremental else [as_callback(hook) for hook in estimator.callbacks]
+    # Typed for a Trainer, which a FitState is like enough.
+    hooks: list[Any] = [] if incremental else [as_callback(hook) for hook in estimator.callbacks]
     if estimator.progress and not incremental:
         hooks.append(progress_bar(estimator.max_iter))
     if not incremental:
