@@ -78,6 +78,20 @@ class TestLosses:
         short = fit(MLPRegressor(**parameters, max_iter=5, random_state=0), X, y)
         assert long.loss_ < short.loss_
 
+    @pytest.mark.parametrize("incremental", [False, True])
+    def test_another_loss_in_a_warm_start(self, incremental):
+        X, y = diabetes()
+        regressor = fit(MLPRegressor(**FEW, warm_start=True, alpha=0.0, batch_size=442), X, y)
+        expected = np.abs(regressor.predict(X) - y).mean()
+        regressor.set_params(loss="absolute_error", max_iter=1)
+        if incremental:
+            regressor.partial_fit(X, y)
+        else:
+            fit(regressor, X, y)
+        assert relative(regressor.loss_curve_[20], expected) < 1e-12
+        with pytest.raises(ValueError, match="'exp'"):
+            regressor.set_params(loss="poisson").fit(X, np.abs(y))
+
 
 class TestActivations:
     @pytest.mark.parametrize("activation", ["leaky_relu", "elu", "gelu", "silu", "softplus"])

@@ -174,8 +174,8 @@ class BaseMLP(BaseEstimator):
         sizes = [X.shape[1], *hidden, n_outputs]
         if first:
             self._initialize(sizes, activations, X.dtype)
+        self._check_network(sizes)
         self._bind()
-        self._check_sizes(sizes)
         dtype = self._network.parameters.dtype
         data = self._data(X, y, dtype)
         if sample_weight is not None:
@@ -221,7 +221,7 @@ class BaseMLP(BaseEstimator):
 
         Whoever puts other arrays into the lists, or replaces the lists, changes the network.
         """
-        given = [self.activation, *self.coefs_, *self.intercepts_]
+        given = [self.activation, self._loss_name, *self.coefs_, *self.intercepts_]
         bound = vars(self).get("_bound", ())
         if len(bound) == len(given) and all(map(operator.is_, bound, given)):
             return
@@ -234,7 +234,7 @@ class BaseMLP(BaseEstimator):
         self._network = network
         self.coefs_ = [layer.W.T for layer in network.layers]
         self.intercepts_ = [layer.b for layer in network.layers]
-        self._bound = (self.activation, *self.coefs_, *self.intercepts_)
+        self._bound = (self.activation, self._loss_name, *self.coefs_, *self.intercepts_)
 
     def _make_network(self, sizes: list[int], activations: list[str], dtype: Any) -> Network:
         loss = self._loss
@@ -278,14 +278,19 @@ class BaseMLP(BaseEstimator):
         names = [_KERNEL_NAMES.get(name, name) for name in names]
         return [*names[:n_hidden], names[-1] if names else "identity"]
 
-    def _check_sizes(self, sizes: list[int]) -> None:
+    def _check_network(self, sizes: list[int]) -> None:
         """Raise if a warm start or partial_fit wants another network than there is."""
-        layers = self._network.layers
-        there = [layers[0].n_inputs, *(layer.n_outputs for layer in layers)]
+        there = [self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)]
         if sizes != there:
             raise ValueError(
                 f"the fitted network has layers of {there}, hidden_layer_sizes and y want {sizes}: "
                 "fit with warm_start=False to start anew"
+            )
+        output = self._output_activation()
+        if output != self.out_activation_:
+            raise ValueError(
+                f"the fitted network's last activation is {self.out_activation_!r}, the loss wants "
+                f"{output!r}: fit with warm_start=False to start anew"
             )
 
     def _data(self, X: Any, y: Any, dtype: np.dtype) -> Data:

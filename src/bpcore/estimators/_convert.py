@@ -120,7 +120,7 @@ def _rule(estimator: Any, network: Network, theirs: Any) -> SGD | Adam:
     n_layers = len(network.layers)
     rule = rule_of(estimator, network.parameters)
     if isinstance(rule, Adam):
-        scale = estimator._loss.gradient_scale  # of the gradients that made m and v
+        scale = rule.gradient_scale
         rule.t = theirs.t
         rule.m = scale * _flat(network, theirs.ms[:n_layers], theirs.ms[n_layers:])
         rule.v = scale**2 * _flat(network, theirs.vs[:n_layers], theirs.vs[n_layers:])
@@ -138,7 +138,7 @@ def _optimizer(estimator: Any, network: Network, rule: SGD | Adam, converted: An
         settings = (rule.learning_rate_init, rule.beta_1, rule.beta_2, rule.epsilon)
         theirs: Any = AdamOptimizer(parameters, *settings)
         theirs.t = rule.t
-        scale = estimator._loss.gradient_scale
+        scale = rule.gradient_scale
         theirs.ms = _arrays(network, rule.m / scale)
         theirs.vs = _arrays(network, rule.v / scale**2)
     else:

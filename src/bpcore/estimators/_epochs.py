@@ -49,7 +49,7 @@ class CompiledEpochs:
             network._kernel,
             network.parameters,
             network.gradient,
-            self._rule.kernel_rule(scale),
+            self._rule.kernel_rule(),
             *self._rule.vectors(),
             self._rule.counter,
             n,
@@ -60,7 +60,7 @@ class CompiledEpochs:
 
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
-        rates = self._rule.rates(self._steps, self._loss.gradient_scale)
+        rates = self._rule.rates(self._steps)
         self._whole.reset_loss()
         total = 0.0
         for data, rows, start, stop, offset in pieces(self._data, order, self._batch_size):
@@ -113,15 +113,14 @@ class SteppedEpochs:
         gradient: Any,
     ) -> None:
         self._network, self._data, self._batch_size = network, data, batch_size
-        self._rule, self._loss, self._gradient = rule, loss, gradient
+        self._rule, self._gradient = rule, gradient
         self._penalty = Penalty(network, alpha, loss)
         self._steps = -(-data.n // batch_size)
 
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
         net, rule = self._network, self._rule
-        scale = self._loss.gradient_scale
-        rates, kernel_rule = rule.rates(self._steps, scale), rule.kernel_rule(scale)
+        rates, kernel_rule = rule.rates(self._steps), rule.kernel_rule()
         first, second = rule.vectors()
         accumulated = 0.0
         for data, rows, start, stop, offset in pieces(self._data, order, self._batch_size):

@@ -54,6 +54,7 @@ def fit(estimator: Any, data: Data) -> None:
         )
     estimator.n_iter_ = min(result.nit, estimator.max_iter)
     estimator.loss_ = float(result.fun)
+    estimator.converged_ = bool(result.status == 0)
     network.parameters[objective.order] = result.x
 
 

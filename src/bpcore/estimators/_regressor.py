@@ -119,7 +119,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     validation_loss_curve_ : list of float
         The loss without penalty on the validation data, an epoch each, where there are any.
     converged_ : bool
-        Whether the last fit or partial_fit ended for want of improvement.
+        Whether the last fit or partial_fit ended for want of improvement (lbfgs: of a slope).
     t_ : int
         Samples seen in training.
     n_iter_ : int

@@ -15,10 +15,19 @@ _STEPS_AHEAD = 512
 
 
 class Rule:
-    """What both solvers share: the kernels write into their arrays, so these are their own."""
+    """What both solvers share.
+
+    Attributes
+    ----------
+    gradient_scale : float
+        The gradients that the kernels hand over are so many times the loss's. The steps are those
+        of the loss's own; the state holds what the kernels make of theirs.
+    """
+
+    gradient_scale: float
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # A file may have been mapped into memory, read-only.
+        # The kernels write into the arrays; a file may have been mapped into memory, read-only.
         for name, value in state.items():
             setattr(self, name, np.array(value) if isinstance(value, np.ndarray) else value)
 
@@ -37,12 +46,14 @@ class SGD(Rule):
     def __init__(
         self,
         like: np.ndarray,
+        gradient_scale: float,
         learning_rate_init: float,
         schedule: str,
         momentum: float,
         nesterov: bool,
         power_t: float,
     ) -> None:
+        self.gradient_scale = gradient_scale
         self.learning_rate_init = learning_rate_init
         self.learning_rate = float(learning_rate_init)
         self.schedule, self.power_t = schedule, power_t
@@ -54,13 +65,13 @@ class SGD(Rule):
         """Return the state, as the kernels take it."""
         return self.velocity, None
 
-    def kernel_rule(self, gradient_scale: float = 1.0) -> dict[str, Any]:
-        """Return the settings for the kernels, whose gradient may be a multiple of ours."""
+    def kernel_rule(self) -> dict[str, Any]:
+        """Return the settings as the kernels take them."""
         return {"kind": "SGD", "momentum": float(self.momentum), "nesterov": self.nesterov}
 
-    def rates(self, count: int, gradient_scale: float = 1.0) -> np.ndarray:
+    def rates(self, count: int) -> np.ndarray:
         """Return η of the next `count` steps."""
-        return np.full(count, self.learning_rate / gradient_scale)
+        return np.full(count, self.learning_rate / self.gradient_scale)
 
     def epoch_ends(self, samples_seen: int) -> None:
         """Change the learning rate as the schedule wants it."""
@@ -92,11 +103,13 @@ class Adam(Rule):
     def __init__(
         self,
         like: np.ndarray,
+        gradient_scale: float,
         learning_rate_init: float,
         beta_1: float,
         beta_2: float,
         epsilon: float,
     ) -> None:
+        self.gradient_scale = gradient_scale
         self.learning_rate_init = learning_rate_init
         self.learning_rate = float(learning_rate_init)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
@@ -108,16 +121,16 @@ class Adam(Rule):
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         return self.m, self.v
 
-    def kernel_rule(self, gradient_scale: float = 1.0) -> dict[str, Any]:
+    def kernel_rule(self) -> dict[str, Any]:
         # A gradient c times ours makes m and √v c times ours, so ε has to be too.
         return {
             "kind": "Adam",
             "beta_1": float(self.beta_1),
             "beta_2": float(self.beta_2),
-            "epsilon": float(self.epsilon) * gradient_scale,
+            "epsilon": float(self.epsilon) * self.gradient_scale,
         }
 
-    def rates(self, count: int, gradient_scale: float = 1.0) -> np.ndarray:
+    def rates(self, count: int) -> np.ndarray:
         start = self.t - self._first
         if not 0 <= start <= self._rates.size - count:
             t = np.arange(self.t + 1, self.t + 1 + max(count, _STEPS_AHEAD), dtype=np.float64)
@@ -138,9 +151,11 @@ class Adam(Rule):
 
 def rule_of(estimator: Any, like: np.ndarray) -> SGD | Adam:
     """Return the estimator's solver with a fresh state for parameters `like` these."""
+    scale = estimator._loss.gradient_scale
     if estimator.solver == "sgd":
         return SGD(
             like,
+            scale,
             estimator.learning_rate_init,
             estimator.learning_rate,
             estimator.momentum,
@@ -149,6 +164,7 @@ def rule_of(estimator: Any, like: np.ndarray) -> SGD | Adam:
         )
     return Adam(
         like,
+        scale,
         estimator.learning_rate_init,
         estimator.beta_1,
         estimator.beta_2,

@@ -74,7 +74,8 @@ def start(estimator: Any) -> None:
 def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: bool) -> None:
     """Train the estimator's network until it stops improving, or one epoch if incremental."""
     network, random_state = estimator._network, estimator._random_state
-    if not incremental or not hasattr(estimator, "_optimizer"):
+    rule = getattr(estimator, "_optimizer", None)
+    if not incremental or rule is None or rule.gradient_scale != estimator._loss.gradient_scale:
         estimator._optimizer = rule_of(estimator, network.parameters)
     if not hasattr(estimator, "loss_curve_"):  # the fit before was lbfgs's
         start(estimator)
