@@ -162,13 +162,15 @@ class TestFit:
                 cls(hidden_layer_sizes=(4,), tol=10).fit(X, Y.reshape(-1, 1))
 
     def test_large_batches(self):
-        with pytest.warns(UserWarning, match="batch_size is 1000"):
-            fit(MLPClassifier((4,), max_iter=2, batch_size=1000), X, Y)
+        with pytest.warns(UserWarning, match="batch_size is 1000") as caught:
+            MLPClassifier((4,), tol=10, batch_size=1000).fit(X, Y)
+        assert caught[0].filename == __file__
 
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
     def test_not_converged(self, solver):
-        with pytest.warns(ConvergenceWarning, match="max_iter"):
+        with pytest.warns(ConvergenceWarning, match="max_iter") as caught:
             MLPClassifier((4,), max_iter=2, solver=solver).fit(X, Y)
+        assert caught[0].filename == __file__  # it points at who called fit
 
     def test_weights_of_a_batch_may_be_zero(self):
         labels = np.arange(100) % 5

@@ -50,7 +50,7 @@ def fit(estimator: Any, data: Data) -> None:
             f"({result.message}): raise max_iter={estimator.max_iter} or "
             f"max_fun={estimator.max_fun}, or scale the data",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     estimator.n_iter_ = min(result.nit, estimator.max_iter)
     estimator.loss_ = float(result.fun)

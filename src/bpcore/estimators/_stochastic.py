@@ -118,11 +118,11 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
                         f"Stochastic Optimizer: all {estimator.max_iter} iterations are done and "
                         "the training has not converged: raise max_iter or tol",
                         ConvergenceWarning,
-                        stacklevel=4,
+                        stacklevel=5,
                     )
                     break
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=5)
     best = getattr(estimator, "_best_parameters", None)
     if estimator.early_stopping and best is not None and (estimator.converged_ or not incremental):
         network.parameters[...] = best
@@ -152,7 +152,7 @@ def _batch_size(estimator: Any, n: int) -> int:
         warnings.warn(
             f"batch_size is {estimator.batch_size}, more than the {n} samples there are: every "
             "batch takes all of them",
-            stacklevel=5,
+            stacklevel=6,
         )
     return int(min(estimator.batch_size, n))
 
