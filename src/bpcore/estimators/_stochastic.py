@@ -1,0 +1,248 @@
+"""The epochs of sgd and adam, and what happens between them: curves, stopping, callbacks."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from bpcore.callbacks import as_callback, progress_bar
+from bpcore.estimators._epochs import CompiledEpochs, SteppedEpochs
+from bpcore.estimators._gradients import KernelGradient, NumpyGradient
+from bpcore.estimators._rules import rule_of
+from bpcore.history import History
+
+if TYPE_CHECKING:
+    from bpcore.estimators._data import Data
+    from bpcore.network import Network
+
+
+class FitState:
+    """What the callbacks of a fit are given, by the names that a `bpcore.Trainer` has.
+
+    Attributes
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        The one that is being fitted.
+    network : Network
+        Its network, which the epochs train.
+    history : History
+        A value an epoch of this fit.
+    epoch : int
+        Epochs of this fit that are done.
+    stop_training : bool
+        Set it to end the fit after the epoch.
+    """
+
+    def __init__(self, estimator: Any, network: Network) -> None:
+        self.estimator, self.network = estimator, network
+        self.history = History()
+        self.epoch = 0
+        self.stop_training = False
+        self._began = time.perf_counter()
+
+    def tell(self, hooks: list[Any], validated: bool) -> None:
+        """Add the epoch that has just ended to the history, and call the callbacks."""
+        now, estimator = time.perf_counter(), self.estimator
+        self.epoch += 1
+        self.history.append(
+            estimator.loss_,
+            estimator._optimizer.learning_rate,
+            now - self._began,
+            estimator.validation_loss_curve_[-1] if validated else None,
+        )
+        for hook in hooks:
+            hook.on_epoch_end(self)
+        self._began = time.perf_counter()
+
+
+def start(estimator: Any) -> None:
+    """Set the fitted attributes as they are before the first epoch."""
+    estimator.loss_curve_ = []
+    estimator._no_improvement_count = 0
+    estimator.best_loss_ = None if estimator.early_stopping else np.inf
+    estimator.validation_scores_ = [] if estimator.early_stopping else None
+    estimator.best_validation_score_ = -np.inf if estimator.early_stopping else None
+
+
+def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: bool) -> None:
+    """Train the estimator's network until it stops improving, or one epoch if incremental."""
+    network, random_state = estimator._network, estimator._random_state
+    rule = getattr(estimator, "_optimizer", None)
+    if not incremental or rule is None or rule.gradient_scale != estimator._loss.gradient_scale:
+        estimator._optimizer = rule_of(estimator, network.parameters)
+    if not hasattr(estimator, "loss_curve_"):  # the fit before was lbfgs's
+        start(estimator)
+    if estimator.early_stopping and validation_data is None:
+        data, validation_data = _split(estimator, data)
+    batch_size = _batch_size(estimator, data.n)
+    epochs = _epochs(estimator, data, batch_size)
+    order = np.arange(data.n) if estimator.shuffle else None
+    state = FitState(estimator, network)
+    # Typed for a Trainer, which a FitState is like enough.
+    hooks: list[Any] = [] if incremental else [as_callback(hook) for hook in estimator.callbacks]
+    if estimator.progress and not incremental:
+        hooks.append(progress_bar(estimator.max_iter))
+    if not incremental:
+        # A warm start that is never better than the fit before keeps its own last weights.
+        estimator._best_parameters = network.parameters.copy() if estimator.t_ == 0 else None
+    estimator.n_iter_ = 0
+    estimator.converged_ = False
+    diverged = False
+    try:
+        with ExitStack() as ends:
+            for hook in hooks:
+                ends.callback(hook.on_train_end, state)
+                hook.on_train_begin(state)
+            while True:
+                if order is not None:
+                    order = order[_permutation(random_state, data.n)]
+                loss = np.nan if diverged else epochs.run(order)
+                if np.isnan(loss):  # there is no way back from NaN
+                    diverged = True
+                    network.parameters[...] = np.nan
+                _record(estimator, loss, data.n, validation_data)
+                if hooks:
+                    state.tell(hooks, validation_data is not None)
+                estimator.converged_ = _has_converged(estimator)
+                if estimator.converged_ or incremental or state.stop_training:
+                    break
+                if estimator.n_iter_ == estimator.max_iter:
+                    warnings.warn(
+                        f"Stochastic Optimizer: all {estimator.max_iter} iterations are done and "
+                        "the training has not converged: raise max_iter or tol",
+                        ConvergenceWarning,
+                        stacklevel=5,
+                    )
+                    break
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    best = getattr(estimator, "_best_parameters", None)
+    if estimator.early_stopping and best is not None and (estimator.converged_ or not incremental):
+        network.parameters[...] = best
+
+
+def _split(estimator: Any, data: Data) -> tuple[Data, Data]:
+    """Return data to train on and data to stop by, as train_test_split parts them."""
+    two_classes = is_classifier(estimator) and estimator.n_outputs_ == 1
+    trained, held_out = train_test_split(
+        np.arange(data.n),
+        random_state=estimator._random_state,
+        test_size=estimator.validation_fraction,
+        stratify=data.rows.astype(bool) if two_classes else None,
+    )
+    if len(held_out) < 2:
+        raise ValueError(
+            f"The validation set is too small: it has {len(held_out)} of {data.n} samples. "
+            "Raise validation_fraction or fit on more samples"
+        )
+    return data.select(trained), data.select(held_out)
+
+
+def _batch_size(estimator: Any, n: int) -> int:
+    if estimator.batch_size == "auto":
+        return min(200, n)
+    if estimator.batch_size > n:
+        warnings.warn(
+            f"batch_size is {estimator.batch_size}, more than the {n} samples there are: every "
+            "batch takes all of them",
+            stacklevel=6,
+        )
+    return int(min(estimator.batch_size, n))
+
+
+def _epochs(estimator: Any, data: Data, batch_size: int) -> CompiledEpochs | SteppedEpochs:
+    """Return what runs the epochs: one compiled call each wherever that can be."""
+    network, loss, alpha = estimator._network, estimator._loss, estimator.alpha
+    rule = estimator._optimizer
+    if needs_numpy(estimator):
+        gradient: Any = numpy_gradient(estimator)
+    elif data.weight is None and (alpha == 0 or loss.gradient_scale == loss.value_scale):
+        return CompiledEpochs(network, data, batch_size, rule, alpha, loss)
+    else:
+        gradient = KernelGradient(network, loss, batch_size, -(-data.n // batch_size))
+    return SteppedEpochs(network, data, batch_size, rule, alpha, loss, gradient)
+
+
+def needs_numpy(estimator: Any) -> bool:
+    """Return whether the kernels lack something that the loss or dropout needs."""
+    return bool(
+        estimator._loss.kernel is None
+        or estimator.dropout
+        or getattr(estimator, "output_weight", None) is not None
+    )
+
+
+def numpy_gradient(estimator: Any) -> NumpyGradient:
+    """Return the gradient with the loss in NumPy."""
+    return NumpyGradient(
+        estimator._network,
+        estimator._loss_name,
+        estimator._loss,
+        estimator.dropout,
+        estimator._random_state,
+        estimator._checked_output_weight(),
+    )
+
+
+def _permutation(random_state: np.random.RandomState, n: int) -> np.ndarray:
+    """Return the shuffle of n samples that sklearn.utils.shuffle draws."""
+    permutation = np.arange(n)
+    random_state.shuffle(permutation)
+    return permutation
+
+
+def _record(estimator: Any, loss: float, n: int, validation_data: Data | None) -> None:
+    """Append the epoch to the curves, and count it if it is no better than those before."""
+    estimator.n_iter_ += 1
+    estimator.t_ += n
+    estimator.loss_ = loss
+    estimator.loss_curve_.append(loss)
+    if estimator.verbose:
+        print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+    if validation_data is not None:
+        score, validation_loss = estimator._validate(validation_data)
+        if not hasattr(estimator, "validation_loss_curve_"):
+            estimator.validation_loss_curve_ = []
+        estimator.validation_loss_curve_.append(validation_loss)
+    if estimator.early_stopping:
+        if estimator.validation_scores_ is None:  # switched on for a warm start
+            estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
+        estimator.validation_scores_.append(score)
+        if estimator.verbose:
+            print(f"Validation score: {score:f}")
+        worse = score < estimator.best_validation_score_ + estimator.tol
+        if score > estimator.best_validation_score_:
+            estimator.best_validation_score_ = score
+            estimator._best_parameters = estimator._network.parameters.copy()
+    else:
+        if estimator.best_loss_ is None:  # switched off for a warm start
+            estimator.best_loss_ = np.inf
+        worse = loss > estimator.best_loss_ - estimator.tol
+        if loss < estimator.best_loss_:
+            estimator.best_loss_ = loss
+    estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
+    estimator._optimizer.epoch_ends(estimator.t_)
+
+
+def _has_converged(estimator: Any) -> bool:
+    """Return whether to stop; an adaptive learning rate is lowered first."""
+    if not estimator._no_improvement_count > estimator.n_iter_no_change:
+        return False
+    slower = estimator._optimizer.slow_down()
+    if slower:
+        estimator._no_improvement_count = 0
+    if estimator.verbose:
+        what = "Validation score" if estimator.early_stopping else "Training loss"
+        then = f"learning rate lowered to {estimator._optimizer.learning_rate:g}"
+        print(
+            f"{what} no better by tol={estimator.tol:g} in {estimator.n_iter_no_change} epochs: "
+            + (then if slower else "stopping.")
+        )
+    return not slower
