@@ -70,6 +70,7 @@ class Training:
         l2: float,
         clip_norm: float,
         threads: int = 1,
+        largest_loss: float = ...,
     ) -> Self: ...
     def run(
         self,

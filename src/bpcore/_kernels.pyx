@@ -257,7 +257,7 @@ cdef double loss_pass(
     return loss_block(net.loss, fused, <const floating *> last.z + start,
                       <const floating *> last.a + start, row(y, first, last.n_outputs),
                       label_row(labels, first), row(weight, first, 1), share, out + start, n,
-                      last.n_outputs, losses)
+                      last.n_outputs, net.largest_loss, losses)
 
 
 cdef void predict_rows(
@@ -554,7 +554,7 @@ cdef class Network:
         self.n_inputs, self.n_outputs = first.n_inputs, last.n_outputs
         self.typenum = first.typenum
         self.c.n_layers = <int> len(layers)
-        self.c.loss, self.c.fused = loss, self.fused
+        self.c.loss, self.c.fused, self.c.largest_loss = loss, self.fused, float("inf")
         self.c.layers = <dense_t *> malloc(len(layers) * sizeof(dense_t))
         if self.c.layers == NULL:
             raise MemoryError()
@@ -837,7 +837,7 @@ cdef double blocked_run(
             predict_rows(net, x + first * n_inputs, a, m, z, a)
             C += loss_block(net.loss, net.fused, z, a, row(y, first, n_outputs),
                             label_row(labels, first), row(weight, first, 1), share, da, m,
-                            n_outputs, NULL)
+                            n_outputs, net.largest_loss, NULL)
     free(work)
     free(z)
     return C
@@ -1149,7 +1149,7 @@ cdef class Training:
 
     def __cinit__(self, Network network, cnp.ndarray parameters, cnp.ndarray gradient, dict rule,
                   first, second, cnp.ndarray counter, Py_ssize_t batch_size, double l1, double l2,
-                  double clip_norm, int threads=1):
+                  double clip_norm, int threads=1, double largest_loss=float("inf")):
         cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(parameters)
         cdef int n_layers = network.c.n_layers, k
         cdef training_t *c
@@ -1170,6 +1170,7 @@ cdef class Training:
         c.second = NULL if second is None else data(second)
         c.l1, c.l2, c.clip_norm = l1, l2, clip_norm
         c.net = network.c
+        c.net.largest_loss = largest_loss
         c.block = block_rows(&c.net, batch_size, itemsize)
         for k in range(self.threads):
             self.members[k] = c[0]

@@ -12,7 +12,7 @@ import threading
 
 import joblib
 import numpy as np
-from peers import CLASSIFIERS, diabetes, digits, fit
+from pairs import CLASSIFIERS, diabetes, digits, fit
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV

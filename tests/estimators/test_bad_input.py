@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 import numpy as np
-from peers import CLASSIFIERS, REGRESSORS, diabetes, digits, fit, need_weights_of_theirs
+from pairs import CLASSIFIERS, REGRESSORS, diabetes, digits, fit, need_weights_of_theirs
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 import numpy as np
-from peers import CLASSIFIERS, REGRESSORS, assert_same, diabetes, digits, fit
+from pairs import CLASSIFIERS, REGRESSORS, assert_same, diabetes, digits, fit
 from sklearn.exceptions import NotFittedError
 
 from bpcore.estimators import MLPClassifier, MLPRegressor

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 import numpy as np
-from peers import diabetes, digits, fit, relative
+from pairs import diabetes, digits, fit, relative
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from peers import fit
+from pairs import fit
 from sklearn.datasets import load_digits, load_iris
 from sklearn.preprocessing import MinMaxScaler
 

@@ -6,7 +6,7 @@ pytest.importorskip("sklearn")
 
 import numpy as np
 import scipy.sparse
-from peers import (
+from pairs import (
     CLASSIFIERS,
     REGRESSORS,
     assert_same,
@@ -15,6 +15,7 @@ from peers import (
     digits,
     fit,
     need_weights_of_theirs,
+    relative,
 )
 from sklearn.datasets import make_multilabel_classification
 
@@ -186,6 +187,17 @@ def test_float32_to_its_rounding():
     assert_same(theirs, ours, rtol=1e-5)
     assert ours.predict_proba(X.astype(np.float32)).dtype == np.float32
     assert ours.predict_proba(X).dtype == np.float64
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 16), ("float64", 1000)])
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_probabilities_near_0(dtype, scale, n_classes):
+    X, y = digits(600, n_classes)
+    X = (X * scale).astype(dtype)
+    theirs, ours = both(CLASSIFIERS, X, y, max_iter=3, random_state=0)
+    # With two classes theirs is log(1 - a) of a rounded a.
+    rtol = 1e-3 if n_classes == 2 else 1e-5 if dtype == "float32" else 1e-8
+    assert relative(ours.loss_curve_, theirs.loss_curve_) < rtol
 
 
 def test_divergence_ends_as_theirs():

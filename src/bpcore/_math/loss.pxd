@@ -135,16 +135,17 @@ cdef inline double binary_cross_entropy(
 
 cdef inline double sigmoid_binary_cross_entropy(
     const floating *z, const floating *a, const floating *y, floating *delta,
-    Py_ssize_t n_outputs, floating s,
+    Py_ssize_t n_outputs, floating s, double largest,
 ) noexcept nogil:
-    """C = Σ_k log(1 + e^z) - y z; δ = (a - y) s
+    """C = Σ_k log(1 + e^z) - y z, each at most `largest`; δ = (a - y) s
 
     written as max(z, 0) - y z + log(1 + e^-|z|), where nothing cancels.
     """
     cdef Py_ssize_t k
-    cdef double C = 0
+    cdef double C = 0, c
     for k in range(n_outputs):
-        C += (z[k] if z[k] > 0 else 0) - y[k] * z[k] + log1p_unit(exp_(-absolute(z[k])))
+        c = (z[k] if z[k] > 0 else 0) - y[k] * z[k] + log1p_unit(exp_(-absolute(z[k])))
+        C += largest if c > largest else c
         delta[k] = (a[k] - y[k]) * s
     return C
 
@@ -205,6 +206,7 @@ cdef inline double loss_block(
     floating *out,          # OUT (n, n_outputs)
     Py_ssize_t n,
     Py_ssize_t n_outputs,
+    double largest,         # what a fused loss counts at most
     double *losses,         # OUT (n,) the terms of the sum, or NULL
 ) noexcept nogil:
     """Σ_i C_i w_i / Σ w over a block, and each sample's da or delta."""
@@ -234,11 +236,12 @@ cdef inline double loss_block(
         elif loss == BINARY_CROSS_ENTROPY:
             if fused:
                 C = sigmoid_binary_cross_entropy(z + first, a + first, yi, out + first, n_outputs,
-                                                 sf)
+                                                 sf, largest)
             else:
                 C = binary_cross_entropy(a + first, yi, out + first, n_outputs, sf)
         elif fused:
             C = softmax_cross_entropy(z + first, a + first, yi, label, out + first, n_outputs, sf)
+            C = largest if C > largest else C
         else:
             C = cross_entropy(a + first, yi, label, out + first, n_outputs, sf)
         # A sample of weight 0 counts for nothing, whatever its loss.

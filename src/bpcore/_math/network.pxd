@@ -29,6 +29,7 @@ cdef struct network_t:
     int n_layers
     int loss
     bint fused    # the last σ' is taken into the loss
+    double largest_loss  # what a fused loss of a sample (binary: of an output) counts at most
 
 
 cdef inline Py_ssize_t vector_length(const floating *p) noexcept nogil:

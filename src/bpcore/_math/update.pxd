@@ -175,13 +175,28 @@ cdef inline void update(
 cdef inline double penalty(
     const floating *W, Py_ssize_t count, double l1, double l2
 ) noexcept nogil:
-    """l1 Σ|W| + l2/2 Σ W²"""
-    cdef Py_ssize_t k
-    cdef double absolutes = 0, squares = 0
-    for k in range(count):
-        absolutes += absolute(W[k])
-        squares += <double> W[k] * W[k]
-    return l1 * absolutes + 0.5 * l2 * squares
+    """l1 Σ|W| + l2/2 Σ W², in 16 sums side by side: one waits for each addition"""
+    cdef Py_ssize_t k, whole = count // 16 * 16
+    cdef int i
+    cdef double absolutes[16]
+    cdef double squares[16]
+    for i in range(16):
+        absolutes[i] = squares[i] = 0
+    if l1 != 0:
+        for k in range(0, whole, 16):
+            for i in range(16):
+                absolutes[i] += absolute(W[k + i])
+        for k in range(whole, count):
+            absolutes[0] += absolute(W[k])
+    for k in range(0, whole, 16):
+        for i in range(16):
+            squares[i] += <double> W[k + i] * W[k + i]
+    for k in range(whole, count):
+        squares[0] += <double> W[k] * W[k]
+    for i in range(1, 16):
+        absolutes[0] += absolutes[i]
+        squares[0] += squares[i]
+    return l1 * absolutes[0] + 0.5 * l2 * squares[0]
 
 cdef inline void penalty_gradient(
     const floating *restrict W, floating *restrict dW, Py_ssize_t count, double l1, double l2

@@ -56,6 +56,7 @@ class CompiledEpochs:
             0.0,
             scale * alpha / n,
             0.0,
+            largest_loss=self._loss.largest(network.parameters.dtype),
         )
 
     def run(self, order: np.ndarray | None) -> float:

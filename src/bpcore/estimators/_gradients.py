@@ -42,6 +42,7 @@ class KernelGradient:
             0.0,
             0.0,
             0.0,
+            largest_loss=loss.largest(network.parameters.dtype),
         )
 
     def __call__(

@@ -67,10 +67,6 @@ class _Objective:
 
     def __init__(self, estimator: Any, data: Data) -> None:
         self._estimator, self._network, self._data = estimator, estimator._network, data
-        # scikit-learn's log loss takes no probability below ε, the line search sees that. The
-        # kernels' loss has no such bound; as long as all samples together keep to it, each does.
-        self._clips = estimator._loss_name == "log_loss"
-        self._largest = -math.log(np.finfo(estimator._network.parameters.dtype).eps)
         self._penalty = Penalty(estimator._network, estimator.alpha, estimator._loss)
         self.order = packed_order(estimator._network)
         self._rows = rows_in_a_piece(data.X) if scipy.sparse.issparse(data.X) else data.n
@@ -86,8 +82,6 @@ class _Objective:
         C, total = self._all_samples()
         if not math.isfinite(C):
             return math.inf, self._packed_gradient()
-        if self._clips and C * total > self._largest:
-            C = self._estimator._mean_loss(self._estimator._outputs(self._data.X), self._data)
         C += self._penalty.add(total)
         return C, self._packed_gradient()
 

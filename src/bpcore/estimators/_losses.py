@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ class Loss(NamedTuple):
         The kernel's C over ours, the penalty apart.
     averaged : bool
         The value is a mean over the outputs rather than their sum.
+    smallest_probability : bool
+        Probabilities below the rounding error ε count as ε in the value.
     """
 
     output: str
@@ -30,6 +33,14 @@ class Loss(NamedTuple):
     gradient_scale: float = 1.0
     value_scale: float = 1.0
     averaged: bool = False
+    smallest_probability: bool = False
+
+    def largest(self, dtype: np.dtype) -> float:
+        """Return what the kernels count a sample's loss, or a label's, at most.
+
+        scikit-learn takes logarithms of probabilities from ε on.
+        """
+        return -math.log(np.finfo(dtype).eps) if self.smallest_probability else math.inf
 
 
 def loss_of(name: str, output: str, n_outputs: int) -> Loss:
@@ -39,7 +50,8 @@ def loss_of(name: str, output: str, n_outputs: int) -> Loss:
     scikit-learn has it; every other loss is the sum over the outputs.
     """
     if name == "log_loss":
-        return Loss(output, "cross_entropy" if output == "softmax" else "binary_cross_entropy")
+        kernel = "cross_entropy" if output == "softmax" else "binary_cross_entropy"
+        return Loss(output, kernel, smallest_probability=True)
     if name == "squared_error":
         return Loss("identity", "squared_error", 2.0, 2.0 * n_outputs, averaged=True)
     if name == "absolute_error":
