@@ -32,7 +32,7 @@ COPIED = ("pyproject.toml", "setup.py", "src", "tests", "README.md", "LICENSE")
 TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
-    *("training_matches_reference", "affine", "elementary"),
+    *("training_matches_reference", "affine", "elementary", "team"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -66,14 +66,14 @@ z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1) => z * <floating> 0.1
 return <floating> 0.16666666666666666 if absolute(z) < 3 => return <floating> 0.1666 if absolute(z) < 3
 if absolute(z) < 3 else => if absolute(z) <= 3 else ||| if z < 3 else
 top = z[m] if z[m] > top else top => top = z[0]
-a[m] = exp_(z[m] - top) => a[m] = exp_(z[m])
-total += a[m] => total = a[m]
-a[m] *= share => a[m] *= 1
+a[m] = z[m] - top => a[m] = z[m]
+total += ai[m] => total = ai[m]
+ai[m] *= total => ai[m] *= 1
 inner += delta[m] * a[m] => inner += delta[m]
 a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner
 a[k] = exp_(z[k]) => a[k] = exp_(z[k] * <floating> 0.999)
 delta[k] *= a[k] => delta[k] *= z[k]
-for k in range(n): softmax(z => for k in range(1): softmax(z
+for m in range(n * n_outputs): => for m in range(n_outputs):
 for k in range(n): softmax_delta(a => for k in range(1): softmax_delta(a
 delta[k] *= tanh_derivative(a[k]) => delta[k] *= tanh_derivative(z[k])
 
@@ -119,8 +119,8 @@ src/bpcore/_math/loss.pxd
 return FLT_MIN => return 0
 return DBL_MIN => return 0
 return <floating> 0 if a < tiny(a) else <floating> 1 / a => return <floating> 0 if a <= tiny(a) else <floating> 1 / a ||| return <floating> 1 / a
-C += e * e => C += e
-da[k] = (e + e) * s => da[k] = e * s
+1@ C += e * e => C += e
+2@ C += e * e => C += e
 share = s / n_outputs => share = s
 C += absolute(e) => C += e
 da[k] = share if e > 0 else => da[k] = share if e >= 0 else
@@ -137,7 +137,7 @@ C -= y[k] * clipped_log(a[k]) + => C -= clipped_log(a[k]) + ||| C -=
 + (<floating> 1 - y[k]) * clipped_log(<floating> 1 - a[k]) => + clipped_log(<floating> 1 - a[k])
 da[k] = ((<floating> 1 - y[k]) * clipped_log_derivative => da[k] = (clipped_log_derivative
 - y[k] * clipped_log_derivative(a[k])) * s\n    return C\n\ncdef inline double sig => ) * s\n    return C\n\ncdef inline double sig
-C += (z[k] if z[k] > 0 else 0) - y[k] * z[k] => C += (z[k] if z[k] > 0 else 0) - y[k] ||| C += z[k] - y[k] * z[k]
+c = (z[k] if z[k] > 0 else 0) - y[k] * z[k] => c = (z[k] if z[k] > 0 else 0) - y[k] ||| c = z[k] - y[k] * z[k]
 + log1p_unit(exp_(-absolute(z[k]))) => + log1p_unit(exp_(z[k]))
 1@ delta[k] = (a[k] - y[k]) * s => delta[k] = a[k] * s
 2@ delta[k] = (a[k] - y[k]) * s => delta[k] = a[k] * s
@@ -152,59 +152,90 @@ return log_sum - z[label] => return log_sum
 C += y[k] * (log_sum - z[k]) => C += log_sum - z[k]
 s = share if weight == NULL else share * weight[i] => s = share ||| s = share if weight == NULL else weight[i]
 n_outputs, sf / n_outputs) / n_outputs => n_outputs, sf) / n_outputs ||| n_outputs, sf / n_outputs)
-total += C * s if s != 0 else 0 => total += C * s ||| total += C
+C = rounded(C * s) if s != 0 else 0 => C = rounded(C * s) ||| C = C
+if a[label] >= tiny(s): => if a[label] >= 0:
+e = load(a, k) - load(y, k) => e = load(a, k)
+e = load_part(a, k, left) - load_part(y, k, left) => e = load_part(a, k, left)
+C = largest if C > largest else C => pass
+C += largest if c > largest else c => C += c
+s += s => s += s + s
 yi = y + first => yi = y
 label = labels[i] => label = labels[0]
 
-src/bpcore/_math/affine.pxd
-acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
-for k in range(depth): => for k in range(1, depth): ||| for k in range(depth - 1):
-bk[v] = load_part(b, k * ldb + v * width, count) => bk[v] = load_part(b, k * ldb + v * width, 1)
+src/bpcore/_math/tile.pxd
+1@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
+2@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
+for _k in range(full if edge else depth): => for _k in range(1, full if edge else depth):
+for _k in range(full, depth): => for _k in range(full + 1, depth):
+bk[v] = load_part(b, v * width, count) => bk[v] = load_part(b, v * width, 1)
 acc[r * vectors + v] = load_part(init, r * ld_init + v * width, count) => acc[r * vectors + v] = zero(c)
 acc[r * vectors + v] = load(init, r * ld_init + v * width) => acc[r * vectors + v] = zero(c)
 store_part(c, r * ldc + v * width, acc[r * vectors + v], count) => store(c, r * ldc + v * width, acc[r * vectors + v])
-ldb, depth, 4, vectors, edge, count) => ldb, depth, 3, vectors, edge, count)
-ldb, depth, 9, vectors, edge, count) => ldb, depth, 8, vectors, edge, count)
-ldb, depth, 12, vectors, edge, count) => ldb, depth, 11, vectors, edge, count)
+a4 = at(a, 4 * a_row) if rows > 4 else a => a4 = at(a, 3 * a_row) if rows > 4 else a
+a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 else a
+ldb, depth, 4, vectors, edge, count => ldb, depth, 3, vectors, edge, count
+ldb, depth, 9, vectors, edge, count => ldb, depth, 8, vectors, edge, count
+ldb, depth, 12, vectors, edge, count => ldb, depth, 11, vectors, edge, count
 longer = rows - share * tiles => longer = 0
-count = <int> (left if left <= width else left - width) => count = <int> (left if left < width else left - width)
-if left >= 2 * width: => if left > width:
-elif left > width: => elif left >= width:
-ld_init,\n                        at(a, r * a_row), a_row, a_step, bj, ldb, depth, 1, True, count) => ld_init,\n                        at(a, r * a_row), a_row, a_step, b, ldb, depth, 1, True, count)
-bj = at(b, j * b_panel) => bj = at(b, j)
-column = packed + m // panel * panel * n_inputs + m % panel => column = packed + m // panel * n_inputs + m % panel
-if m < n_outputs:\n => if m < n_outputs - 1:\n
+count = <int> (columns if columns <= width else columns - width) => count = <int> (columns if columns < width else columns - width)
+init_r = at(init, r * ld_init) => init_r = init
+a_r = at(a, r * depth) => a_r = a
+a_row, a_step = 1, height => a_step = height
+a_r = at(a, r * a_row) => a_r = a
+at(a, r + k * a_step), at(packed, r * depth + k * height) => at(a, r), at(packed, r * depth + k * height)
+step = DEPTH if depth - k > DEPTH else depth - k => step = DEPTH if depth - k > DEPTH else depth - k - 1
+ark = at(a, r * a_row + k * a_step) => ark = at(a, r * a_row)
+start = at(c, r * ldc + j) => start = NULL
+start = at(init, r * ld_init + j) => start = at(init, j)
+bkj = at(b, j * ldb + k) => bkj = at(b, j * ldb)
+bkj = at(b, k * ldb + j) => bkj = at(b, j)
+missing = (2 * width - wide) % width => missing = 0
+height = chunk if rows - r > chunk else rows - r => height = chunk
+
+src/bpcore/_math/pack.pxd
+transpose_block(source, i * ld + j, ld, to, j * ld_to + i, ld_to) => transpose_block(source, i * ld, ld, to, j * ld_to + i, ld_to)
+copy_element(source, k * ld + j, to, j * ld_to + k) => copy_element(source, k * ld, to, j * ld_to + k)
+copy_element(source, i * ld + j, to, j * ld_to + i) => copy_element(source, i * ld, to, j * ld_to + i)
+transpose(at(source, k), ld, at(panel, k * width), width, columns, step) => transpose(source, ld, at(panel, k * width), width, columns, step)
+load_part(source, k * ld + width, count) => load_part(source, k * ld, count)
+
+src/bpcore/_math/dots.pxd
 while k + width <= depth: => while k + width < depth:
 acc[r * columns + m] += ar[r] * wm\n        k += width => acc[r * columns + m] = ar[r] * wm\n        k += width
 left = <int> (depth - k) => left = 0
 wm = load_part(W, m * depth + k, left) => wm = load_part(W, m * depth + k, 1)
-while m + wide <= columns: => while m + wide < columns + wide:
+store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m)) => store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], bias)
 dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 1) => dot_tile(at(z, m), columns, bias, a, at(W, m * depth), depth, rows, 1)
-W, depth, columns, 3, 4) => W, depth, columns, 2, 4)
-W, depth, columns, 4, 3) => W, depth, columns, 3, 3)
-product(<vf32 *> dW, n_inputs, <vf32 *> (dW if accumulate else NULL) => product(<vf32 *> dW, n_inputs, <vf32 *> NULL
-product(<vf64 *> dW, n_inputs, <vf64 *> (dW if accumulate else NULL) => product(<vf64 *> dW, n_inputs, <vf64 *> NULL
-    if not accumulate:\n        for m => \n    if False:\n        for m
-db[m] += delta[i * n_outputs + m] => db[m] = delta[i * n_outputs + m]
-    for i in range(n):\n        for m => \n    for i in range(1, n):\n        for m
+W, depth, columns, 5, 4) => W, depth, columns, 4, 4)
+W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
+
+src/bpcore/_math/affine.pxd
+transpose(at(dW, m * n_inputs), n_inputs, part, panel, wide, n_inputs) => transpose(dW, n_inputs, part, panel, wide, n_inputs)
+part if accumulate or k > 0 else NULL => part if accumulate else NULL
+at(delta, k * ld_delta + m), ld_delta => at(delta, k * ld_delta), ld_delta
+at(a_in, k * n_inputs), 1, n_inputs => a_in, 1, n_inputs
+acc[v] = load(db, m + v * width) if accumulate else zero(db) => acc[v] = zero(db)
+acc[0] = load_part(db, m, left) if accumulate else zero(db) => acc[0] = zero(db)
+load_part(delta, i * ld_delta + m, left) => load_part(delta, i * ld_delta, left)
+product(dW, n_inputs, dW if accumulate else NULL => product(dW, n_inputs, NULL
 
 src/bpcore/_math/matvec.pxd
-if n_inputs > lanes(z): => if n_inputs > 2 * lanes(z):
-x = load_part(a_in, 0, left)\n    for m in range(n_outputs):\n        store_sum => x = load_part(a_in, 0, left)\n    for m in range(1, n_outputs):\n        store_sum
-x * load_part(W, m * n_inputs, left), at(b, m)) => x * load_part(W, m * n_inputs, left), b)
+if n_inputs > width:\n        dot_rows => if n_inputs > 2 * width:\n        dot_rows
+sums(rows, count) + load_part(b, first, count) => sums(rows, count)
+x * load_part(W, (first + m) * n_inputs, left) => x * load_part(W, m * n_inputs, left)
 while n + 4 * width <= n_inputs: => while n + 3 * width <= n_inputs:
 fourth += dm * load(Wm, 3 * width) => fourth += dm * load(Wm, 2 * width)
 first += dm * load(Wm, 0) => first = dm * load(Wm, 0)
 first += broadcast(delta, m) * load_part(W, m * n_inputs + n, left) => first += broadcast(delta, 0) * load_part(W, m * n_inputs + n, left)
-left = <int> (width if n_inputs - n > width else n_inputs - n) => left = <int> width
-dm = s * broadcast(delta, m) * x => dm = broadcast(delta, m) * x
+few[r] = s * broadcast(delta, m + r) * x => few[r] = broadcast(delta, m + r) * x ||| few[r] = s * broadcast(delta, r) * x
+few[r] += load_part(dW, (m + r) * n_inputs, left) => few[r] += load_part(dW, m * n_inputs, left)
 dm = s * broadcast(delta, m)\n => dm = broadcast(delta, m)\n
-dm += load_part(dWm, 0, left) => dm += dm
-store_part(dWm, 0, dm, left) => store(dWm, 0, dm)
-x += load(dWm, n) => x += x
-x += load_part(dWm, n, left) => x += x
-x = dm * load_part(a_in, n, left) => x = dm * load_part(a_in, n, 1)
-store_part(dWm, n, x, left) => store(dWm, n, x)
+bias = s * load_part(delta, 0, left) => bias = load_part(delta, 0, left)
+bias += load_part(db, n, left) => bias += load_part(db, 0, left)
+
+src/bpcore/_math/team.pxd
+0 if me.threads == 1 else n * me.index // me.threads => 0
+n if me.threads == 1 else n * (me.index + 1) // me.threads => n
 
 src/bpcore/_math/vector.pxd
 (<const float *> start)[0] + sum_f32(x) => sum_f32(x)
@@ -252,50 +283,52 @@ gk = <floating> 0 if turn < 0 else gk => pass
 theta[k] -= s * sign(gk) => theta[k] -= s * gk
 step[k] = s\n => step[k] = step[k]\n
 last[k] = gk => last[k] = g[k]
-absolutes += absolute(W[k]) => absolutes += W[k]
-squares += <double> W[k] * W[k] => squares += W[k]
+absolutes[i] += absolute(W[k + i]) => absolutes[i] += W[k + i]
+absolutes[0] += absolute(W[k]) => absolutes[0] += W[k]
+squares[i] += <double> W[k + i] * W[k + i] => squares[i] += W[k + i]
+squares[0] += <double> W[k] * W[k] => squares[0] += W[k]
 dW[k] += lambda_2 * W[k] + lambda_1 * sign(W[k]) => dW[k] += lambda_1 * sign(W[k]) ||| dW[k] += lambda_2 * W[k] + lambda_1 ||| dW[k] += lambda_2 * W[k]
-return l1 * absolutes + 0.5 * l2 * squares => return l1 * absolutes + l2 * squares ||| return 0.5 * l2 * squares
+return l1 * absolutes[0] + 0.5 * l2 * squares[0] => return l1 * absolutes[0] + l2 * squares[0] ||| return 0.5 * l2 * squares[0]
 squares += (g[k] / largest) * (g[k] / largest) => squares += g[k] / largest
 norm = largest * sqrt(squares) => norm = sqrt(squares)
 if norm > limit: => if norm < limit: ||| if norm > 0:
-scale = <floating> (limit / norm) => scale = <floating> (1 / norm)
+return <floating> (limit / norm) => return <floating> (1 / norm)
 
 src/bpcore/_kernels.pyx
-memcpy(layer.delta, layer.da, count * sizeof(p[0])) => memcpy(layer.delta, layer.da, (count - 1) * sizeof(p[0]))
-delta[k] *= -eta => delta[k] *= eta
-1@ -eta, <floating *> layer.W => eta, <floating *> layer.W
-(db[m] if accumulate else <floating> 0) + scale * delta[m] => (db[m] if accumulate else <floating> 0) + delta[m] ||| scale * delta[m]
-a_in, <floating> 1, <floating *> layer.dW => a_in, <floating> 2, <floating *> layer.dW
-<floating *> layer.db, accumulate)\n        return => <floating *> layer.db, False)\n        return
-<floating *> layer.b, n, True) => <floating *> layer.b, n, False)
-if l > 0:\n            dense_delta => if l > 1:\n            dense_delta
-da_in = <floating *> (net.layers[l - 1].delta if net.layers[l - 1].da == NULL => da_in = <floating *> (net.layers[l - 1].delta if net.layers[l - 1].da != NULL
-m, done > 0, descend => m, False, descend ||| m, True, descend
+count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
+delta[k] *= scale => delta[k] *= -scale
+(-learning_rate if descend else 1.0) => (learning_rate if descend else 1.0) ||| (-learning_rate if descend else 2.0)
+last - first, accumulate or descend)\n    else => last - first, accumulate)\n    else
+n, last - first, accumulate or descend) => n, last - first, descend)
+for l in range(net.n_layers - 1, 0, -1):\n        below => for l in range(net.n_layers - 1, 1, -1):\n        below
+below.delta if below.da == NULL => below.delta if below.da != NULL
+gradient_pass(net, x, m, me, block > 0, descend, scale) => gradient_pass(net, x, m, me, False, descend, scale) ||| gradient_pass(net, x, m, me, True, descend, scale)
 if net.fused:\n        C = loss_pass => if False:\n        C = loss_pass
 return 1.0 / n => return 1.0
 return 1.0 / total if total > 0 else 0.0 => return 1.0
 and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0 => and t.l1 == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l1 == 0
-and t.clip_norm == 0 and n <= t.block => and n <= t.block ||| and t.clip_norm == 0
+and t.clip_norm == 0 and blocks == 1 => and blocks == 1 ||| and t.clip_norm == 0
 (t.rule.kind == SGD and => (
-t.labels[l] = labels[rows[l]] => t.labels[l] = labels[l]
-gather(weight, <floating *> t.weight, rows, m, 1) => pass
-gather(Y, <floating *> t.y, rows, m, n_outputs) => gather(Y, <floating *> t.y, rows, m - 1, n_outputs)
-rows = order + first + done => rows = order + first
-start = first + done if order == NULL else order[first + done] => start = first if order == NULL else order[first + done]
-if not net.fused:\n            dense_delta => if net.fused:\n            dense_delta
-m = t.block if n - done > t.block else n - done => m = t.block if n > t.block else n
+t.labels[k] = data.labels[rows[k]] => t.labels[k] = data.labels[k]
+gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1) => pass
+t.y, rows, first, last, n_outputs) => t.y, rows, first, last - 1, n_outputs)
+data.order + first + done, mine => data.order + first, mine
+start = first + done if data.order == NULL => start = first if data.order == NULL
+if not net.fused:\n                dense_delta => if net.fused:\n                dense_delta
+m = n * (block + 1) // blocks - done => m = n * (block + 1) // blocks
 net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2) => net.layers[l].n_inputs, t.l1, t.l2)
-counter[0] += 1\n        if not descend => if not descend
+self.counter[0] += step - start => pass
+self.counter[0] += updated => pass
 if t.clip_norm != 0: => if False:
 c.nesterov = rule.get("momentum", 0.0), rule.get("nesterov", False) => c.nesterov = rule.get("momentum", 0.0), False
-first = step * batch_size => first = start * batch_size
-n = batch_size if samples - first > batch_size else samples - first => n = batch_size if samples - first > batch_size else samples - first - 1
-1@ rows, first, n, eta[step] => rows, first, n, eta[start]
-2@ rows, first, n, eta[step] => rows, first, n, eta[0]
-self.loss_sum += C * total => self.loss_sum += C
-self.weight_sum += total => self.weight_sum += 1
-label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
+first = step * data.batch_size => first = data.start * data.batch_size
+else data.samples - first\n => else data.samples - first - 1\n
+data.learning_rates[step], => data.learning_rates[data.start],
+data.counter + step - data.start, UNGUARDED => data.counter, UNGUARDED
+loss_sum[0] += C * total => loss_sum[0] += C
+weight_sum[0] += total => weight_sum[0] += 1
+1@ label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1)
+2@ label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
 row(y, first, n_outputs), => y,
 x + first * n_inputs, out + first * n_outputs => x, out + first * n_outputs
 
