@@ -35,6 +35,7 @@ from bpcore._math.network cimport (
 from bpcore._math.team cimport (
     barrier_t, meet, member_t, set_flag, share_begin, share_end, team_size, wait_while,
 )
+from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, penalty, penalty_gradient, rule_t,
     scale_by, update,
@@ -76,7 +77,29 @@ cdef enum:
 
 # ---------------------------------------------------------------- passes over rows of a batch
 
-# Functions of their own, not inline ones: the tiles in them are most of the module.
+# Functions of their own, not inline ones: what is compiled once keeps the module small.
+
+cdef void panel_f32 "bpcore_panel_f32"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+    const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const void *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """What run_panel calls."""
+    panel_product(<vf32 *> c, ldc, <const vf32 *> init, ld_init, <const vf32 *> a, a_row, a_step,
+                  a_packed, <const vf32 *> b, ldb, full, rows, columns, depth)
+
+
+cdef void panel_f64 "bpcore_panel_f64"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+    const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const void *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """What run_panel calls."""
+    panel_product(<vf64 *> c, ldc, <const vf64 *> init, ld_init, <const vf64 *> a, a_row, a_step,
+                  a_packed, <const vf64 *> b, ldb, full, rows, columns, depth)
+
 
 cdef void forward_product(
     const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n

@@ -13,7 +13,7 @@ from cython cimport floating
 
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.pack cimport transpose
-from bpcore._math.tile cimport DEPTH, panel_product, product
+from bpcore._math.tile cimport DEPTH, product, run_panel
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, at, lanes, load, load_part, store, store_part, vec, vf32, vf64, zero,
 )
@@ -90,10 +90,10 @@ cdef inline void turned_gradient(
         k = 0
         while k < n:
             step = DEPTH if n - k > DEPTH else n - k
-            panel_product(part, panel, part if accumulate or k > 0 else NULL, panel,
-                          at(a_in, k * n_inputs), 1, n_inputs, False,
-                          at(delta, k * ld_delta + m), ld_delta,
-                          step - missing if step > missing else 0, n_inputs, wide, step)
+            run_panel(part, panel, part if accumulate or k > 0 else NULL, panel,
+                      at(a_in, k * n_inputs), 1, n_inputs, False,
+                      at(delta, k * ld_delta + m), ld_delta,
+                      step - missing if step > missing else 0, n_inputs, wide, step)
             k += step
         transpose(part, panel, at(dW, m * n_inputs), n_inputs, n_inputs, wide)
         m += wide

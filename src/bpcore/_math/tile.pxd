@@ -14,8 +14,22 @@ columns and k are shared out.
 from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
 from bpcore._math.vector cimport (
     TILE_ROWS, at, broadcast, element_size, hold, lanes, load, load_part, store, store_part, vec,
-    zero,
+    vf32, zero,
 )
+
+cdef extern from "panel.h" nogil:
+    void bpcore_panel_f32(
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+        const void *b, Py_ssize_t ldb, Py_ssize_t full,
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    )
+    void bpcore_panel_f64(
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+        const void *b, Py_ssize_t ldb, Py_ssize_t full,
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    )
 
 cdef enum:
     DEPTH = 256       # k at a time: a panel of B then fits into the first-level cache
@@ -178,6 +192,21 @@ cdef inline void panel_product(
         r += height
 
 
+cdef inline void run_panel(
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """panel_product, compiled once."""
+    if vec is vf32:
+        bpcore_panel_f32(c, ldc, init, ld_init, a, a_row, a_step, a_packed, b, ldb, full, rows,
+                         columns, depth)
+    else:
+        bpcore_panel_f64(c, ldc, init, ld_init, a, a_row, a_step, a_packed, b, ldb, full, rows,
+                         columns, depth)
+
+
 cdef inline void pack_tiles(
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, vec *packed, Py_ssize_t rows,
     Py_ssize_t depth,
@@ -245,15 +274,15 @@ cdef inline void product(
                     if pack_b:
                         pack_rows(bkj, ldb, panel, wide, step)
                 if by_columns or pack_b:
-                    panel_product(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
-                                  a_row, a_step, pack_a, panel, 2 * width, step, height, wide, step)
+                    run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
+                              a_row, a_step, pack_a, panel, 2 * width, step, height, wide, step)
                 else:
                     # At the end of B a full vector would go past its last row.
                     missing = (2 * width - wide) % width
                     missing = (missing + ldb - 1) // ldb
-                    panel_product(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
-                                  a_row, a_step, pack_a, bkj, ldb,
-                                  step - missing if step > missing else 0, height, wide, step)
+                    run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
+                              a_row, a_step, pack_a, bkj, ldb,
+                              step - missing if step > missing else 0, height, wide, step)
                 j += wide
             k += step
         r += height
