@@ -266,3 +266,36 @@ def test_nothing_is_read_past_an_array(level):
     last = ran.stdout.strip().rpartition("\n")[2]
     assert ran.returncode == 0, f"ended with {ran.returncode} at {last}: {ran.stderr}"
     assert last == "done"
+
+
+@pytest.mark.parametrize(
+    ("n", "n_inputs", "n_outputs"),
+    [(300, 1024, 70), (300, 70, 1024), (13, 1024, 1024), (520, 300, 290), (600, 5, 33)],
+)
+def test_beyond_one_piece(n, n_inputs, n_outputs, level, dtype, rng):
+    """More rows and more k than a product takes at a time; rows that lie whole pages apart."""
+    layer = bp.Dense(n_inputs, n_outputs, "identity", dtype=dtype, rng=rng)
+    layer.b[...] = rng.standard_normal(n_outputs)
+    x, da = rng.standard_normal((n, n_inputs)), rng.standard_normal((n, n_outputs))
+    x, da = x.astype(dtype), da.astype(dtype)
+    z, dx = layer.forward(x).copy(), layer.backward(da)
+    X, D, W = (array.astype(np.float64) for array in (x, da, layer.W))
+    for found, left, right in (
+        (z - layer.b, X, W.T),
+        (dx, D, W),
+        (layer.dW, D.T, X),
+        (layer.db[:, np.newaxis], D.T, np.ones((n, 1))),
+    ):
+        magnitude = np.abs(left) @ np.abs(right) + 4  # 4: b was added to z and is taken off again
+        assert_sum_close(found, left @ right, magnitude, dtype, (n, n_inputs, n_outputs))
+
+
+def test_a_run_beyond_one_piece(level, dtype, rng):
+    """Training has room of its own for rows whole pages apart, and sums a batch in blocks."""
+    net = bp.mlp((1024, 1024, 4), "tanh", dtype=dtype, rng=rng)
+    X, Y = rng.standard_normal((260, 1024)), rng.standard_normal((260, 4))
+    net.forward(X)
+    net.backward(Y)
+    wanted = net.parameters - 0.01 * net.gradient
+    bp.Trainer(net, bp.SGD(0.01), batch_size=None, shuffle=False).run(X, Y)
+    assert np.abs(net.parameters - wanted).max() < 10 * RTOL["product"][dtype]

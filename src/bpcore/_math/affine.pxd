@@ -79,7 +79,7 @@ cdef inline void turned_gradient(
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
 ) noexcept nogil:
     """(∂C/∂W)ᵀ = a_inᵀ δ, two vectors of outputs at a time, turned round on the way out."""
-    cdef vec room[2 * TURNED + 1]
+    cdef vec room[2 * TURNED + 16]
     cdef vec *part = <vec *> ((<size_t> room + 63) // 64 * 64)
     cdef Py_ssize_t panel = 2 * lanes(dW), m = 0, wide, missing, k, step
     while m < rows:
