@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from bpcore._version import __version__
 from bpcore.cpu import default_threads, kernels
 
 if TYPE_CHECKING:
@@ -122,24 +123,22 @@ def _register_with_threadpoolctl() -> None:
         return
     _registered = True
 
-    class Controller(threadpoolctl.LibController):
-        user_api = "bpcore"
-        internal_api = "bpcore"
-        filename_prefixes = (kernels.__name__.rpartition(".")[2],)
-
-        def get_num_threads(self) -> int:
-            return get_limit()
-
-        def set_num_threads(self, num_threads: int) -> None:
+    controller = type(
+        "BpcoreController",
+        (threadpoolctl.LibController,),
+        {
+            "user_api": "bpcore",
+            "internal_api": "bpcore",
+            "filename_prefixes": (kernels.__name__.rpartition(".")[2],),
+            "get_num_threads": lambda _: get_limit(),
             # A limit of all processors is none: what threadpoolctl restores.
-            set_limit(None if num_threads >= default_threads() else num_threads)
-
-        def get_version(self) -> str:
-            from bpcore._version import __version__
-
-            return __version__
-
-    threadpoolctl.register(Controller)
+            "set_num_threads": lambda _, count: set_limit(
+                None if count >= default_threads() else count
+            ),
+            "get_version": lambda _: __version__,
+        },
+    )
+    threadpoolctl.register(controller)
 
 
 _register_with_threadpoolctl()
