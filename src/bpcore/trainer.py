@@ -61,7 +61,9 @@ class Trainer:
         Longest gradient, by its Euclidean norm over all parameters; longer ones are scaled down.
     n_threads : int, optional
         Upper bound of the threads of a run, by default BPCORE_NUM_THREADS or the processors
-        there are; a run uses one. Several trainers may run in threads of yours at once.
+        there are; a run uses more than one where its steps have work for them and that is
+        faster. The numbers are the same bits for any. Several trainers may run in threads of
+        yours at once.
     rng : int, numpy.random.Generator, SeedSequence or None
         What the samples are shuffled by.
 
