@@ -72,7 +72,7 @@ cdef enum:  # what a training's team of threads is doing
     DISBANDED
 
 cdef enum:
-    PREDICT_ROWS = 96  # samples that predict takes through all layers at a time
+    PREDICT_ROWS = 240  # samples that predict takes through all layers at a time
 
 
 # ---------------------------------------------------------------- passes over rows of a batch
