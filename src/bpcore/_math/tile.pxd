@@ -13,8 +13,8 @@ columns and k are shared out.
 """
 from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
 from bpcore._math.vector cimport (
-    TILE_ROWS, at, broadcast, element_size, hold, lanes, load, load_part, store, store_part, vec,
-    vf32, zero,
+    TILE_ROWS, ZEROS, at, broadcast, element_size, hold, lanes, load, load_part, prefetch, store,
+    store_part, vec, vf32,
 )
 
 cdef extern from "panel.h" nogil:
@@ -40,7 +40,7 @@ cdef enum:
 cdef inline void tile(
     vec *c,           # OUT (rows, columns), row stride ldc
     Py_ssize_t ldc,
-    const vec *init,  # IN  the same shape, row stride ld_init (0: one row for all); NULL: zeros
+    const vec *init,  # IN  the same shape, row stride ld_init (0: one row for all)
     Py_ssize_t ld_init,
     const vec *a,     # IN  A[r, k] at r a_row + k a_step
     Py_ssize_t a_row,
@@ -53,8 +53,13 @@ cdef inline void tile(
     bint edge,        # the last vector holds `count` columns; otherwise it is full
     int count,
     Py_ssize_t full,  # for k below it a full last vector of B can be read, if edge
+    const vec *then,  # where the next tile's C lies
 ) noexcept nogil:
-    """C = init + A B for one tile; c may be init, nothing else overlaps."""
+    """C = init + A B for one tile; c may be init, nothing else overlaps.
+
+    A store that misses the first-level cache holds up those behind it: the lines
+    that the next tile stores to are fetched while this one is computed.
+    """
     cdef vec acc[2 * 12]
     cdef vec bk[2]
     cdef vec ark
@@ -65,12 +70,11 @@ cdef inline void tile(
     cdef int r, v
     for r in range(rows):
         for v in range(vectors):
-            if init == NULL:
-                acc[r * vectors + v] = zero(c)
-            elif edge and v == vectors - 1:
+            if edge and v == vectors - 1:
                 acc[r * vectors + v] = load_part(init, r * ld_init + v * width, count)
             else:
                 acc[r * vectors + v] = load(init, r * ld_init + v * width)
+            prefetch(at(then, r * ldc + v * width))
     # Four rows from each of three pointers: few enough registers, whatever a_row is.
     for _k in range(full if edge else depth):
         for v in range(vectors):
@@ -112,48 +116,63 @@ cdef inline void tile(
                 store(c, r * ldc + v * width, acc[r * vectors + v])
 
 
-cdef inline void tile_of(
-    int rows, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
-    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, const vec *b, Py_ssize_t ldb,
-    Py_ssize_t depth, int vectors, bint edge, int count, Py_ssize_t full,
+cdef inline void tile_column(
+    Py_ssize_t tiles, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_tile, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int rows, int vectors, bint edge, int count,
+    Py_ssize_t full, const vec *then,
 ) noexcept nogil:
-    """The tile with `rows` made a constant, so that its accumulators are registers."""
+    """So many tiles below one another; a_tile elements lie between their parts of A."""
+    cdef Py_ssize_t t
+    for t in range(tiles):
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, rows, vectors, edge, count,
+             full, at(c, rows * ldc) if t + 1 < tiles else then)
+        c, init, a = at(c, rows * ldc), at(init, rows * ld_init), at(a, a_tile)
+
+
+cdef inline void tile_of(
+    int rows, Py_ssize_t tiles, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_tile, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int vectors, bint edge, int count,
+    Py_ssize_t full, const vec *then,
+) noexcept nogil:
+    """The tiles with `rows` made a constant, so that its accumulators are registers."""
     if rows == 1:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 1, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    1, vectors, edge, count, full, then)
     elif rows == 2:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 2, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    2, vectors, edge, count, full, then)
     elif rows == 3:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 3, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    3, vectors, edge, count, full, then)
     elif rows == 4:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 4, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    4, vectors, edge, count, full, then)
     elif TILE_ROWS >= 6 and rows == 5:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 5, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    5, vectors, edge, count, full, then)
     elif TILE_ROWS >= 6 and rows == 6:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 6, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    6, vectors, edge, count, full, then)
     elif TILE_ROWS >= 12 and rows == 7:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 7, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    7, vectors, edge, count, full, then)
     elif TILE_ROWS >= 12 and rows == 8:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 8, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    8, vectors, edge, count, full, then)
     elif TILE_ROWS >= 12 and rows == 9:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 9, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    9, vectors, edge, count, full, then)
     elif TILE_ROWS >= 12 and rows == 10:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 10, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    10, vectors, edge, count, full, then)
     elif TILE_ROWS >= 12 and rows == 11:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 11, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    11, vectors, edge, count, full, then)
     elif TILE_ROWS >= 12:
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, 12, vectors, edge, count,
-             full)
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    12, vectors, edge, count, full, then)
 
 
 cdef inline void panel_product(
@@ -164,32 +183,36 @@ cdef inline void panel_product(
 ) noexcept nogil:
     """C = init + A B for the columns of one panel (at most two vectors), or the last of a matrix.
 
-    Rows are shared out evenly over the tiles: 13 rows are 6 + 7, not 12 + 1.
+    Rows are shared out evenly over the tiles: 13 rows are 7 + 6, not 12 + 1.
     """
-    cdef Py_ssize_t tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, t, r = 0, width = lanes(c)
-    cdef Py_ssize_t share = rows if tiles == 1 else rows // tiles, longer = rows - share * tiles
-    cdef int height, count = <int> (columns if columns <= width else columns - width)
-    cdef const vec *init_r = init
-    cdef const vec *a_r
-    for t in range(tiles):
-        height = <int> (share + 1 if t < longer else share)
-        if init != NULL:
-            init_r = at(init, r * ld_init)
+    cdef Py_ssize_t tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, width = lanes(c), group
+    cdef Py_ssize_t share = rows // tiles, longer = rows - share * tiles, a_tile
+    cdef int height = <int> share, count = <int> (columns if columns <= width else columns - width)
+    cdef const vec *next_panel = at(c, columns) if columns == 2 * width else c
+    cdef const vec *then
+    if init == NULL:
+        init, ld_init = <const vec *> ZEROS, 0
+    if longer > 0:
+        tiles, height = longer, height + 1
+    while rows > 0:
+        group = tiles * height
+        then = at(c, group * ldc) if group < rows else next_panel
+        a_tile = height * (depth if a_packed else a_row)
         if a_packed:
-            a_r = at(a, r * depth)
             a_row, a_step = 1, height
-        else:
-            a_r = at(a, r * a_row)
         if columns == 2 * width:
-            tile_of(height, at(c, r * ldc), ldc, init_r, ld_init, a_r, a_row, a_step, b, ldb,
-                    depth, 2, False, 0, 0)
+            tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
+                    depth, 2, False, 0, 0, then)
         elif columns > width:
-            tile_of(height, at(c, r * ldc), ldc, init_r, ld_init, a_r, a_row, a_step, b, ldb,
-                    depth, 2, True, count, full)
+            tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
+                    depth, 2, True, count, full, then)
         else:
-            tile_of(height, at(c, r * ldc), ldc, init_r, ld_init, a_r, a_row, a_step, b, ldb,
-                    depth, 1, True, count, full)
-        r += height
+            tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
+                    depth, 1, True, count, full, then)
+        c, init, a = at(c, group * ldc), at(init, group * ld_init), at(a, tiles * a_tile)
+        rows -= group
+        height = <int> share
+        tiles = rows // share
 
 
 cdef inline void run_panel(

@@ -21,6 +21,7 @@ cdef extern from "vector.h" nogil:
     void store_f64(double *p, vf64 x)
     vf32 zero_f32()
     vf64 zero_f64()
+    const double ZEROS[16]
     void prefetch(const void *p)
     void hold(const void *p)
     double rounded(double x)
