@@ -158,6 +158,18 @@ class TestUpdate:
         assert_array_equal(net.parameters, net.parameters[0])
         assert net.parameters[0] != 0.5
 
+    @pytest.mark.parametrize("name", ["momentum", "Nesterov", "Adam, defaults", "RMSProp"])
+    def test_what_decays_does_not_stay_subnormal(self, name, dtype, level):
+        """Rounded, the smallest number times 0.9 is itself; processors are slow with subnormals."""
+        net, optimizer = eight_parameters(dtype), RULES[name][0]()
+        net.gradient[...] = 0
+        optimizer.update(net)
+        for vector in optimizer.state.values():
+            vector[...] = np.finfo(dtype).tiny * np.where(np.arange(8) % 2, -1, 1)
+        optimizer.update(net)
+        for vector in optimizer.state.values():
+            assert_array_equal(vector, np.zeros(8, dtype))
+
     def test_weight_decay_is_of_every_parameter_and_apart_from_the_gradient(self, dtype, level):
         net = eight_parameters(dtype)
         optimizer = bp.AdamW(0.1, weight_decay=0.5)
