@@ -6,7 +6,7 @@ from bpcore._math.vector cimport LANES_F32, LANES_F64
 
 
 cdef enum:
-    MANY = 32  # rows, from which on sums_by_dots no longer looks at their number
+    MANY = 128  # rows, from which on sums_by_dots no longer looks at their number
 
 
 cdef struct dense_t:
