@@ -10,7 +10,7 @@ from scipy import special
 BOUNDS = {
     "exp": (1.1, 1.1),
     "log1p": (1.4, 1.4),
-    "tanh": (1.25, 1.25),
+    "tanh": (1.31, 1.25),
     "sigmoid": (1.75, 1.75),
     "softplus": (2.25, 2.25),
     "elu": (1.5, 1.5),  # e^z - 1 for z <= 0

@@ -10,6 +10,8 @@ from bpcore._math.elementary cimport (
     absolute, clamp, exp_, expm1_, log1p_exp, logistic, normal_range, scaled_tail, tanh_,
     times_gaussian,
 )
+from bpcore._math.tanh_table cimport TANH_TABLE, tanh_by_table
+from bpcore._math.vector cimport vf32
 
 cdef enum:
     IDENTITY = 0
@@ -38,7 +40,7 @@ cdef inline floating sigmoid_derivative(floating a) noexcept nogil:
 
 
 cdef inline floating tanh_derivative(floating a) noexcept nogil:
-    """tanh' = 1 - a²; the forward is elementary.tanh_"""
+    """tanh' = 1 - a²; the forward is elementary.tanh_, or tanh_by_table"""
     return (<floating> 1 - a) * (<floating> 1 + a)
 
 
@@ -187,7 +189,10 @@ cdef inline void activate(
     elif activation == SIGMOID:
         for k in range(count): a[k] = sigmoid(z[k])
     elif activation == TANH:
-        for k in range(count): a[k] = tanh_(z[k])
+        if floating is float and TANH_TABLE:
+            tanh_by_table(<const vf32 *> z, <vf32 *> a, count)
+        else:
+            for k in range(count): a[k] = tanh_(z[k])
     elif activation == RELU:
         for k in range(count): a[k] = relu(z[k])
     elif activation == LEAKY_RELU:

@@ -1,0 +1,28 @@
+"""tanh of a block of floats where the level has a table for it: see tanh_table.h."""
+from bpcore._math.vector cimport lanes, load, load_part, store, store_part, vf32
+
+cdef extern from "tanh_table.h" nogil:
+    enum:
+        TANH_TABLE  # whether it has
+    void tanh_vectors(const vf32 *z, vf32 *a, int vectors)
+
+
+cdef inline void tanh_by_table(const vf32 *z, vf32 *a, Py_ssize_t count) noexcept nogil:
+    """a = tanh z"""
+    cdef vf32 x[4]
+    cdef vf32 y[4]
+    cdef Py_ssize_t k = 0, width = lanes(z)
+    cdef int v, left
+    while k + 4 * width <= count:
+        for v in range(4):
+            x[v] = load(z, k + v * width)
+        tanh_vectors(x, y, 4)
+        for v in range(4):
+            store(a, k + v * width, y[v])
+        k += 4 * width
+    while k < count:
+        left = <int> (width if count - k > width else count - k)
+        x[0] = load_part(z, k, left)
+        tanh_vectors(x, y, 1)
+        store_part(a, k, y[0], left)
+        k += left
