@@ -1,8 +1,8 @@
 """Build bpcore's extension modules: one of the kernels per processor level, all from one source.
 
 `src/bpcore/_kernels.pyx` is copied under each level's name (`_kernels_x86_v3.pyx`, ...) into
-`build/cython`, translated there and compiled with the level's flags. Everything else about the
-package stands in pyproject.toml.
+`build/cython`, translated there, with what it includes from `src/bpcore/_core`, and compiled with
+the level's flags. Everything else about the package stands in pyproject.toml.
 
 Environment variables
 ---------------------
@@ -21,6 +21,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 SOURCE = Path("src/bpcore/_kernels.pyx")
+CORE = Path("src/bpcore/_core")  # what SOURCE includes
 MATH = Path("src/bpcore/_math")
 GENERATED = Path("build/cython")
 
@@ -85,8 +86,9 @@ def requested_levels():
 
 def kernel_extension(level):
     """Describe the extension module of one level; BuildLevels fills in compiler and flags."""
-    depends = sorted(str(path) for path in MATH.glob("*") if path.suffix in {".pxd", ".h"})
-    extension = Extension(f"bpcore._kernels_{level}", [str(SOURCE)], depends=[*depends, "setup.py"])
+    included = [*CORE.glob("*.pxi"), *MATH.glob("*.pxd"), *MATH.glob("*.h")]
+    depends = [*sorted(map(str, included)), "setup.py"]
+    extension = Extension(f"bpcore._kernels_{level}", [str(SOURCE)], depends=depends)
     extension.level = level
     return extension
 
@@ -181,7 +183,7 @@ class BuildLevels(build_ext):
                 stale,
                 force=True,
                 nthreads=min(self.parallel, len(stale)) if sys.platform != "win32" else 0,
-                include_path=["src", str(MATH)],
+                include_path=["src", str(SOURCE.parent), str(MATH)],
                 compiler_directives=DIRECTIVES,
             )
 

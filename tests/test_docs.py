@@ -30,7 +30,7 @@ def test_functions_named_in_links_are_defined_there(page):
     missing = []
     for text, target in links(page):
         name = text.strip("`").rpartition(".")[2]
-        is_code = target.suffix in {".py", ".pyx", ".pxd"} and target.name != "__init__.py"
+        is_code = target.suffix in {".py", ".pyx", ".pxd", ".pxi"} and target.name != "__init__.py"
         if text.startswith("`") and is_code and name.isidentifier():
             source = target.read_text(encoding="utf-8")
             defined = rf"(def|class|cdef[^\n=]*?)\s\*?{name}(\[|\(|:)|^{name}\s*[:=]"

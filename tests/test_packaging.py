@@ -92,5 +92,5 @@ def test_metadata():
 def test_installed_wheel_holds_no_sources_of_tests_or_kernels():
     distribution = importlib.metadata.distribution("bpcore")
     names = [file.as_posix() for file in distribution.files or ()]
-    unwanted = (".c", ".pyx", ".pxd", ".h")
+    unwanted = (".c", ".pyx", ".pxd", ".pxi", ".h")
     assert not [name for name in names if name.endswith(unwanted) or "test" in name.lower()]

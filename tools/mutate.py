@@ -294,18 +294,26 @@ norm = largest * sqrt(squares) => norm = sqrt(squares)
 if norm > limit: => if norm < limit: ||| if norm > 0:
 return <floating> (limit / norm) => return <floating> (1 / norm)
 
-src/bpcore/_kernels.pyx
+src/bpcore/_core/passes.pxi
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
-delta[k] *= scale => delta[k] *= -scale
-(-learning_rate if descend else 1.0) => (learning_rate if descend else 1.0) ||| (-learning_rate if descend else 2.0)
 last - first, accumulate or descend)\n    else => last - first, accumulate)\n    else
 n, last - first, accumulate or descend) => n, last - first, descend)
 for l in range(net.n_layers - 1, 0, -1):\n        below => for l in range(net.n_layers - 1, 1, -1):\n        below
 below.delta if below.da == NULL => below.delta if below.da != NULL
-gradient_pass(net, x, m, me, block > 0, descend, scale) => gradient_pass(net, x, m, me, False, descend, scale) ||| gradient_pass(net, x, m, me, True, descend, scale)
+label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1)
+
+src/bpcore/_core/network.pxi
 if net.fused:\n        C = loss_pass => if False:\n        C = loss_pass
 return 1.0 / n => return 1.0
 return 1.0 / total if total > 0 else 0.0 => return 1.0
+label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
+row(y, first, n_outputs), => y,
+x + first * n_inputs, out + first * n_outputs => x, out + first * n_outputs
+
+src/bpcore/_core/step.pxi
+delta[k] *= scale => delta[k] *= -scale
+(-learning_rate if descend else 1.0) => (learning_rate if descend else 1.0) ||| (-learning_rate if descend else 2.0)
+gradient_pass(net, x, m, me, block > 0, descend, scale) => gradient_pass(net, x, m, me, False, descend, scale) ||| gradient_pass(net, x, m, me, True, descend, scale)
 and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0 => and t.l1 == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l1 == 0
 and t.clip_norm == 0 and blocks == 1 => and blocks == 1 ||| and t.clip_norm == 0
 (t.rule.kind == SGD and => (
@@ -317,20 +325,20 @@ start = first + done if data.order == NULL => start = first if data.order == NUL
 if not net.fused:\n                dense_delta => if net.fused:\n                dense_delta
 m = n * (block + 1) // blocks - done => m = n * (block + 1) // blocks
 net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2) => net.layers[l].n_inputs, t.l1, t.l2)
-self.counter[0] += step - start => pass
-self.counter[0] += updated => pass
 if t.clip_norm != 0: => if False:
-c.nesterov = rule.get("momentum", 0.0), rule.get("nesterov", False) => c.nesterov = rule.get("momentum", 0.0), False
 first = step * data.batch_size => first = data.start * data.batch_size
 else data.samples - first\n => else data.samples - first - 1\n
 data.learning_rates[step], => data.learning_rates[data.start],
 data.counter + step - data.start, UNGUARDED => data.counter, UNGUARDED
 loss_sum[0] += C * total => loss_sum[0] += C
 weight_sum[0] += total => weight_sum[0] += 1
-1@ label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1)
-2@ label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
-row(y, first, n_outputs), => y,
-x + first * n_inputs, out + first * n_outputs => x, out + first * n_outputs
+
+src/bpcore/_core/optimizer.pxi
+c.nesterov = rule.get("momentum", 0.0), rule.get("nesterov", False) => c.nesterov = rule.get("momentum", 0.0), False
+
+src/bpcore/_core/training.pxi
+self.counter[0] += step - start => pass
+self.counter[0] += updated => pass
 
 src/bpcore/optimizers.py
 "kind": "Adam"} => "kind": "Adam", "weight_decay": 0.0}

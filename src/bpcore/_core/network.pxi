@@ -1,0 +1,327 @@
+"""A network: layers and a loss, run together, to keep what they compute or to predict.
+
+Python's side, `Network`, comes first; what it runs without the GIL stands below it.
+"""
+
+cdef enum:
+    PREDICT_ROWS = 240  # samples that predict takes through all layers at a time
+
+
+cdef class Network:
+    """Layers and a loss, run together; the layers keep what the passes compute."""
+
+    cdef readonly list layers
+    cdef readonly int loss
+    cdef readonly str loss_name
+    cdef readonly bint fused
+    cdef readonly Py_ssize_t n_inputs, n_outputs
+    cdef int typenum
+    cdef network_t c
+    cdef Py_ssize_t widest
+
+    def __cinit__(self, list layers, str loss_name):
+        cdef Layer first = layers[0], last = layers[len(layers) - 1], layer
+        cdef int loss = LOSSES[loss_name]
+        self.layers = layers
+        self.loss = loss
+        self.loss_name = loss_name
+        self.fused = ((loss == CROSS_ENTROPY and last.activation == SOFTMAX)
+                      or (loss == BINARY_CROSS_ENTROPY and last.activation == SIGMOID))
+        self.n_inputs, self.n_outputs = first.n_inputs, last.n_outputs
+        self.typenum = first.typenum
+        self.c.n_layers = <int> len(layers)
+        self.c.loss, self.c.fused, self.c.largest_loss = loss, self.fused, float("inf")
+        self.c.layers = <dense_t *> malloc(len(layers) * sizeof(dense_t))
+        if self.c.layers == NULL:
+            raise MemoryError()
+        self.widest = 0
+        for layer in layers:
+            self.widest = max(self.widest, layer.n_outputs)
+        self.collect()
+
+    def __dealloc__(self):
+        free(self.c.layers)
+
+    cdef void collect(self) noexcept:
+        """The layers' addresses, side by side."""
+        cdef int l
+        for l in range(self.c.n_layers):
+            self.c.layers[l] = (<Layer> self.layers[l]).c
+
+    def forward(self, X):
+        """Every layer's z and a; returns the last a."""
+        cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
+        cdef int ndim = cnp.PyArray_NDIM(x), typenum = self.typenum
+        cdef Py_ssize_t n = rows_of(x)
+        cdef Layer layer, below = None
+        cdef void *from_ = NULL
+        self.acquire()
+        try:
+            for layer in self.layers[1:]:
+                layer.a_in = None  # the layer below holds it too; alone it can refill it
+            for layer in self.layers:
+                if below is None:
+                    layer.a_in = array_like(<PyObject *> layer.a_in, ndim, n, self.n_inputs,
+                                            typenum)
+                    from_ = data(layer.a_in)
+                layer.hold_forward(ndim, n)
+                if below is not None:
+                    layer.a_in = below.a
+                below = layer
+            self.collect()
+            memcpy(from_, data(x), cnp.PyArray_NBYTES(x))
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    whole_forward(&self.c, <const float *> from_, n)
+                else:
+                    whole_forward(&self.c, <const double *> from_, n)
+            return below.a
+        finally:
+            self.release()
+
+    cdef int acquire(self) except -1:
+        """Begin a pass over all layers."""
+        cdef Layer layer
+        for layer in self.layers:
+            if layer.busy:
+                layer.acquire()
+        for layer in self.layers:
+            layer.busy = True
+        return 0
+
+    cdef void release(self) noexcept:
+        cdef Layer layer
+        for layer in self.layers:
+            layer.busy = False
+
+    cdef Layer batch(self):
+        """The last layer; an error if the layers do not hold one batch."""
+        cdef Layer layer, below = None
+        for layer in self.layers:
+            if layer.ndim == 0:
+                raise RuntimeError("backward needs what forward kept: call forward(X) first")
+            if below is not None and layer.a_in is not below.a:
+                raise RuntimeError("the layers hold different batches, since one of them ran by "
+                                   "itself: call the network's forward(X) first")
+            below = layer
+        return below
+
+    def output_copy(self):
+        """A copy of the last forward's a, for a loss in Python."""
+        return np.array(self.batch().a)
+
+    cdef int hold_backward(self) except -1:
+        cdef Layer layer
+        for layer in self.layers:
+            layer.hold_backward()
+        self.collect()
+        return 0
+
+    def backward(self, Y, sample_weight=None):
+        """C, and every layer's da, delta, dW, db."""
+        cdef Layer last, first = <Layer> self.layers[0]
+        cdef int typenum = self.typenum
+        cdef Py_ssize_t n
+        cdef double C, share
+        cdef void *x
+        cdef void *py
+        cdef int64_t *pl
+        cdef void *pw
+        self.acquire()
+        try:
+            last = self.batch()
+            n = last.n
+            y, labels = self.targets(Y, n, last.ndim == 1)
+            weight = None if sample_weight is None else validation.weights(
+                sample_weight, n, cnp.PyArray_DescrFromType(typenum))
+            share = share_of(weight, n)
+            py = NULL if y is None else data(y)
+            pl = NULL if labels is None else <int64_t *> data(labels)
+            pw = NULL if weight is None else data(weight)
+            self.hold_backward()
+            x = data(first.a_in)
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    C = whole_backward(&self.c, <const float *> x, <const float *> py, pl,
+                                       <const float *> pw, share, n)
+                else:
+                    C = whole_backward(&self.c, <const double *> x, <const double *> py, pl,
+                                       <const double *> pw, share, n)
+            return C
+        finally:
+            self.release()
+
+    def backpropagate(self, da):
+        """Every layer's da, delta, dW, db from the last layer's da; returns ∂C/∂X."""
+        cdef cnp.ndarray checked = samples_of(da, self.n_outputs, self.typenum, "da",
+                                              "this network gives")
+        cdef Layer last, first = <Layer> self.layers[0]
+        cdef int typenum = self.typenum
+        cdef Py_ssize_t n
+        cdef void *x
+        cdef void *dx
+        cdef dense_t *end = &self.c.layers[self.c.n_layers - 1]
+        self.acquire()
+        try:
+            last = self.batch()
+            n = last.n
+            check_batch(checked, last.ndim, n, self.n_outputs)
+            dX = array_like(NULL, last.ndim, n, self.n_inputs, typenum)
+            self.hold_backward()
+            x, dx = data(first.a_in), data(dX)
+            memcpy(data(last.da), data(checked), cnp.PyArray_NBYTES(checked))
+            with nogil:
+                if typenum == cnp.NPY_FLOAT:
+                    dense_delta(end, <const float *> x, 0, n, False)
+                    through_layers(&self.c, <const float *> x, <float *> dx, n)
+                else:
+                    dense_delta(end, <const double *> x, 0, n, False)
+                    through_layers(&self.c, <const double *> x, <double *> dx, n)
+            return dX
+        finally:
+            self.release()
+
+    cdef tuple targets(self, Y, Py_ssize_t n, bint one):
+        """Y as (rows, None) or (None, labels), clean and in the loss's domain."""
+        cdef int ndim = 1 if one else 2
+        if (SQUARED_ERROR <= self.loss <= HUBER and is_clean(Y, self.typenum)
+                and cnp.PyArray_NDIM(<cnp.ndarray> Y) == ndim
+                and cnp.PyArray_DIM(<cnp.ndarray> Y, ndim - 1) == self.n_outputs
+                and rows_of(<cnp.ndarray> Y) == n and is_finite(<cnp.ndarray> Y)):
+            return (Y, None)
+        return validation.targets(Y, n, self.n_outputs, one,
+                                  cnp.PyArray_DescrFromType(self.typenum), self.loss_name)
+
+    def check_targets(self, Y, Py_ssize_t n, bint one):
+        """Y of n samples as (rows, None) or (None, labels)."""
+        return self.targets(Y, n, one)
+
+    def predict(self, X, out=None):
+        """The last layer's a; nothing is kept."""
+        cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
+        cdef int ndim = cnp.PyArray_NDIM(x)
+        cdef Py_ssize_t n = rows_of(x)
+        if out is None:
+            out = array_like(NULL, ndim, n, self.n_outputs, self.typenum)
+        else:
+            shape = (n, self.n_outputs)
+            validation.output(out, shape[2 - ndim:],
+                              cnp.PyArray_DescrFromType(self.typenum),
+                              (x, X, *self.parameter_arrays()))
+        self.run(data(x), n, data(out), NULL, NULL, NULL, 0)
+        return out
+
+    def evaluate(self, X, y, labels, weight):
+        """C of validated targets and weights; nothing is kept."""
+        cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
+        cdef Py_ssize_t n = rows_of(x)
+        return self.run(data(x), n, NULL, NULL if y is None else data(y),
+                        NULL if labels is None else <int64_t *> data(labels),
+                        NULL if weight is None else data(weight), share_of(weight, n))
+
+    def parameter_arrays(self):
+        return [array for layer in self.layers for array in (layer.W, layer.b)]
+
+    cdef double run(self, void *x, Py_ssize_t n, void *out, void *y, int64_t *labels,
+                    void *weight, double share) except? -1:
+        """predict (out given) or evaluate (out NULL)"""
+        cdef double C = 0
+        cdef bint no_memory = False
+        cdef int l
+        # A copy of its own, since other threads may be predicting with the same network.
+        cdef network_t net = self.c
+        net.layers = <dense_t *> malloc(net.n_layers * sizeof(dense_t))
+        if net.layers == NULL:
+            raise MemoryError()
+        for l in range(net.n_layers):
+            net.layers[l] = (<Layer> self.layers[l]).c
+        with nogil:
+            if self.typenum == cnp.NPY_FLOAT:
+                C = blocked_run(&net, <const float *> x, n, <float *> out, <const float *> y,
+                                labels, <const float *> weight, share, self.widest, &no_memory)
+            else:
+                C = blocked_run(&net, <const double *> x, n, <double *> out, <const double *> y,
+                                labels, <const double *> weight, share, self.widest, &no_memory)
+            free(net.layers)
+        if no_memory:
+            raise MemoryError("no memory for one block of activations")
+        return C
+
+
+cdef void whole_forward(network_t *net, const floating *x, Py_ssize_t n) noexcept nogil:
+    """forward_pass over all rows."""
+    cdef void *work = room_to_work(net, x)
+    choose_sums(net, x, n)
+    forward_pass(net, x, 0, n, False)
+    free(work)
+
+
+cdef void through_layers(
+    network_t *net, const floating *x, floating *dx, Py_ssize_t n
+) noexcept nogil:
+    """From the last delta to every gradient, over all rows."""
+    cdef member_t alone
+    cdef void *work = room_to_work(net, x)
+    alone.index, alone.threads = 0, 1
+    backward_pass(net, dx, 0, n, False)
+    gradient_pass(net, x, n, &alone, False, False, <floating> 1)
+    free(work)
+
+
+cdef double whole_backward(
+    network_t *net, const floating *x, const floating *y, const int64_t *labels,
+    const floating *weight, double share, Py_ssize_t n,
+) noexcept nogil:
+    """C, the last layer's da and delta, and every gradient."""
+    cdef dense_t *last = &net.layers[net.n_layers - 1]
+    cdef double C = loss_pass(net, y, labels, weight, share, False, <floating *> last.da, 0, n,
+                              NULL)
+    if net.fused:
+        C = loss_pass(net, y, labels, weight, share, True, <floating *> last.delta, 0, n, NULL)
+    else:
+        dense_delta(last, x, 0, n, False)
+    through_layers(net, x, <floating *> NULL, n)
+    return C
+
+
+cdef double blocked_run(
+    network_t *net, const floating *x, Py_ssize_t n, floating *out, const floating *y,
+    const int64_t *labels, const floating *weight, double share, Py_ssize_t widest,
+    bint *no_memory,
+) noexcept nogil:
+    """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
+    cdef Py_ssize_t blocks = (n + PREDICT_ROWS - 1) // PREDICT_ROWS, k, first, m
+    cdef Py_ssize_t rows = (n + blocks - 1) // blocks
+    cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
+    cdef Py_ssize_t n_outputs = net.layers[net.n_layers - 1].n_outputs
+    cdef floating *z = <floating *> malloc(3 * rows * widest * sizeof(floating))
+    cdef floating *a = z + rows * widest
+    cdef floating *da = a + rows * widest
+    cdef double C = 0
+    cdef void *work
+    if z == NULL:
+        no_memory[0] = True
+        return 0
+    work = room_to_work(net, x)
+    choose_sums(net, x, n)
+    for k in range(blocks):
+        first = n * k // blocks
+        m = n * (k + 1) // blocks - first
+        if out != NULL:
+            predict_rows(net, x + first * n_inputs, out + first * n_outputs, m, z, a)
+        else:
+            predict_rows(net, x + first * n_inputs, a, m, z, a)
+            C += loss_block(net.loss, net.fused, z, a, row(y, first, n_outputs),
+                            label_row(labels, first), row(weight, first, 1), share, da, m,
+                            n_outputs, net.largest_loss, NULL)
+    free(work)
+    free(z)
+    return C
+
+
+cdef double share_of(object weight, Py_ssize_t n) except? -1:
+    """1 / Σ w"""
+    if weight is None:
+        return 1.0 / n
+    total = float(np.sum(weight, dtype=np.float64))
+    return 1.0 / total if total > 0 else 0.0

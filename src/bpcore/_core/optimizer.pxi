@@ -1,0 +1,47 @@
+"""An optimiser's step by itself, and its settings as the kernels want them."""
+
+
+cdef rule_t rule_of(dict rule):
+    """The struct of an optimiser's `kernel_rule()`."""
+    cdef rule_t c
+    c.kind = RULES[rule["kind"]]
+    c.momentum, c.nesterov = rule.get("momentum", 0.0), rule.get("nesterov", False)
+    c.beta_1, c.beta_2 = rule.get("beta_1", 0.0), rule.get("beta_2", 0.0)
+    c.weight_decay, c.epsilon = rule.get("weight_decay", 0.0), rule.get("epsilon", 0.0)
+    c.rho = rule.get("rho", 0.0)
+    c.eta_minus, c.eta_plus = rule.get("eta_minus", 0.0), rule.get("eta_plus", 0.0)
+    c.min_step, c.max_step = rule.get("min_step", 0.0), rule.get("max_step", 0.0)
+    return c
+
+
+def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, first, second,
+                      double learning_rate, cnp.ndarray counter, bint calm_only):
+    """One optimiser step, counted in `counter`; validated vectors of one dtype.
+
+    With calm_only a step that could overflow is left, and False returned.
+    """
+    cdef rule_t c = rule_of(rule)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(parameters)
+    cdef void *theta = data(parameters)
+    cdef void *g = data(gradient)
+    cdef void *p = NULL if first is None else data(first)
+    cdef void *q = NULL if second is None else data(second)
+    cdef int64_t *steps = <int64_t *> data(counter)
+    cdef int typenum = cnp.PyArray_TYPE(parameters)
+    cdef bint go = True
+    with nogil:
+        if typenum == cnp.NPY_FLOAT:
+            if calm_only:
+                go = is_calm(&c, <const float *> g, count, learning_rate)
+            if go:
+                steps[0] += 1
+                update(&c, <float *> theta, <const float *> g, <float *> p, <float *> q, count,
+                       learning_rate, <double> steps[0])
+        else:
+            if calm_only:
+                go = is_calm(&c, <const double *> g, count, learning_rate)
+            if go:
+                steps[0] += 1
+                update(&c, <double *> theta, <const double *> g, <double *> p, <double *> q, count,
+                       learning_rate, <double> steps[0])
+    return go

@@ -1,0 +1,225 @@
+"""The passes: a layer's forward, backward and gradient over rows of a batch, and a network's.
+
+Functions of their own, not inline ones: the products of `_math` are most of a
+module, and what is compiled once keeps it small.
+"""
+
+
+cdef void panel_f32 "bpcore_panel_f32"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+    const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const void *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """What run_panel calls."""
+    panel_product(<vf32 *> c, ldc, <const vf32 *> init, ld_init, <const vf32 *> a, a_row, a_step,
+                  a_packed, <const vf32 *> b, ldb, full, rows, columns, depth)
+
+
+cdef void panel_f64 "bpcore_panel_f64"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+    const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const void *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """What run_panel calls."""
+    panel_product(<vf64 *> c, ldc, <const vf64 *> init, ld_init, <const vf64 *> a, a_row, a_step,
+                  a_packed, <const vf64 *> b, ldb, full, rows, columns, depth)
+
+
+cdef void forward_product(
+    const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
+) noexcept nogil:
+    """z = a_in Wᵀ + b"""
+    affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
+                   layer.n_inputs, layer.n_outputs, layer.by_dots, <floating *> layer.work)
+
+
+cdef void forward_one(
+    const dense_t *layer, const floating *a_in, floating *z, bint padded
+) noexcept nogil:
+    """z = W a_in + b, one sample"""
+    if floating is float:
+        matvec_forward(<vf32 *> a_in, <vf32 *> layer.W, <vf32 *> layer.b, <vf32 *> z,
+                       layer.n_inputs, layer.n_outputs, padded)
+    else:
+        matvec_forward(<vf64 *> a_in, <vf64 *> layer.W, <vf64 *> layer.b, <vf64 *> z,
+                       layer.n_inputs, layer.n_outputs, padded)
+
+
+cdef void backward_product(
+    const dense_t *layer, const floating *delta, floating *da_in, Py_ssize_t n
+) noexcept nogil:
+    """∂C/∂a_in = δ W"""
+    affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs,
+                    <floating *> layer.work)
+
+
+cdef void backward_one(
+    const dense_t *layer, const floating *delta, floating *da_in, bint padded
+) noexcept nogil:
+    """∂C/∂a_in = Wᵀ δ, one sample"""
+    if floating is float:
+        matvec_backward(<vf32 *> delta, <vf32 *> layer.W, <vf32 *> da_in, layer.n_inputs,
+                        layer.n_outputs, padded)
+    else:
+        matvec_backward(<vf64 *> delta, <vf64 *> layer.W, <vf64 *> da_in, layer.n_inputs,
+                        layer.n_outputs, padded)
+
+
+cdef void gradient_product(
+    const dense_t *layer, const floating *delta, const floating *a_in, floating *dW, floating *db,
+    Py_ssize_t n, Py_ssize_t rows, bint accumulate,
+) noexcept nogil:
+    """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ of the first `rows` outputs from delta on"""
+    affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
+                    <floating *> layer.work)
+
+
+cdef void gradient_one(
+    const dense_t *layer, const floating *delta, const floating *a_in, floating scale,
+    floating *dW, floating *db, Py_ssize_t rows, bint accumulate,
+) noexcept nogil:
+    """∂C/∂W = s δ a_inᵀ, ∂C/∂b = s δ of `rows` outputs, one sample"""
+    if floating is float:
+        outer_product(<vf32 *> delta, <vf32 *> a_in, <vf32 *> &scale, <vf32 *> dW, <vf32 *> db,
+                      layer.n_inputs, rows, accumulate)
+    else:
+        outer_product(<vf64 *> delta, <vf64 *> a_in, <vf64 *> &scale, <vf64 *> dW, <vf64 *> db,
+                      layer.n_inputs, rows, accumulate)
+
+
+cdef void dense_forward(
+    dense_t *layer, const floating *a_in, Py_ssize_t first, Py_ssize_t n, bint padded
+) noexcept nogil:
+    """z = a_in Wᵀ + b, a = σ(z), rows first … first + n - 1; what ends padded is worked on in
+    whole vectors."""
+    cdef Py_ssize_t count = n * layer.n_outputs
+    cdef floating *z = <floating *> layer.z + first * layer.n_outputs
+    cdef floating *a = <floating *> layer.a + first * layer.n_outputs
+    a_in += first * layer.n_inputs
+    if n == 1 and layer.by_dots:
+        forward_one(layer, a_in, z, padded)
+    else:
+        forward_product(layer, a_in, z, n)
+    activate(layer.activation, <const floating *> z, a, n, layer.n_outputs,
+             whole_vectors(a_in, count) if padded else count)
+
+
+cdef void dense_delta(
+    dense_t *layer, const floating *p, Py_ssize_t first, Py_ssize_t n, bint padded
+) noexcept nogil:
+    """δ = ∂C/∂a · σ'(z), from da where it is kept, else in place."""
+    cdef Py_ssize_t count = n * layer.n_outputs, start = first * layer.n_outputs
+    cdef floating *delta = <floating *> layer.delta + start
+    if layer.da != NULL:
+        memcpy(delta, <floating *> layer.da + start, count * sizeof(p[0]))
+    to_delta(layer.activation, <const floating *> layer.z + start,
+             <const floating *> layer.a + start, delta, n, layer.n_outputs,
+             whole_vectors(p, count) if padded else count)
+
+
+cdef void dense_backward(
+    dense_t *layer, floating *da_in, Py_ssize_t first, Py_ssize_t n, bint padded
+) noexcept nogil:
+    """∂C/∂a_in = δ W"""
+    cdef const floating *delta = <const floating *> layer.delta + first * layer.n_outputs
+    da_in += first * layer.n_inputs
+    if n == 1:
+        backward_one(layer, delta, da_in, padded)
+    else:
+        backward_product(layer, delta, da_in, n)
+
+
+cdef void dense_gradient(
+    dense_t *layer,
+    const floating *a_in,  # IN  (n, n_inputs)
+    Py_ssize_t n,
+    Py_ssize_t first,      # outputs first … last - 1
+    Py_ssize_t last,
+    bint accumulate,       # add to dW and db
+    bint descend,          # add to W and b instead: SGD's step, with
+    floating scale,        # s = -η; n > 1: already in delta
+) noexcept nogil:
+    """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ; or W ← W + (-η δ)ᵀ a_in, b ← b + Σ -η δ"""
+    cdef const floating *delta = <const floating *> layer.delta + first
+    cdef floating *dW = <floating *> (layer.W if descend else layer.dW) + first * layer.n_inputs
+    cdef floating *db = <floating *> (layer.b if descend else layer.db) + first
+    if first == last:
+        return
+    if n == 1:
+        gradient_one(layer, delta, a_in, scale, dW, db, last - first, accumulate or descend)
+    else:
+        gradient_product(layer, delta, a_in, dW, db, n, last - first, accumulate or descend)
+
+
+cdef void forward_pass(
+    network_t *net, const floating *x, Py_ssize_t first, Py_ssize_t n, bint padded
+) noexcept nogil:
+    """Every layer's z and a, rows first … first + n - 1."""
+    cdef int l
+    for l in range(net.n_layers):
+        dense_forward(&net.layers[l], x if l == 0 else <const floating *> net.layers[l - 1].a,
+                      first, n, padded)
+
+
+cdef void backward_pass(
+    network_t *net, floating *dx, Py_ssize_t first, Py_ssize_t n, bint padded
+) noexcept nogil:
+    """Every layer's delta from the last layer's, and ∂C/∂X unless dx is NULL; rows as above.
+
+    ∂C/∂a is looked up one layer down.
+    """
+    cdef int l
+    cdef dense_t *below
+    for l in range(net.n_layers - 1, 0, -1):
+        below = &net.layers[l - 1]
+        dense_backward(&net.layers[l],
+                       <floating *> (below.delta if below.da == NULL else below.da), first, n,
+                       padded)
+        dense_delta(below, <const floating *> dx, first, n, padded)
+    if dx != NULL:
+        dense_backward(&net.layers[0], dx, first, n, False)
+
+
+cdef void gradient_pass(
+    network_t *net, const floating *x, Py_ssize_t n, const member_t *me, bint accumulate,
+    bint descend, floating scale,
+) noexcept nogil:
+    """This member's share of every layer's gradient, or of SGD's step."""
+    cdef int l
+    cdef dense_t *layer
+    for l in range(net.n_layers - 1, -1, -1):
+        layer = &net.layers[l]
+        dense_gradient(layer, x if l == 0 else <const floating *> net.layers[l - 1].a, n,
+                       share_begin(me, layer.n_outputs), share_end(me, layer.n_outputs),
+                       accumulate, descend, scale)
+
+
+cdef double loss_pass(
+    network_t *net, const floating *y, const int64_t *labels, const floating *weight,
+    double share, bint fused, floating *out, Py_ssize_t first, Py_ssize_t n, double *losses,
+) noexcept nogil:
+    """The rows' share of C, and the last layer's da (fused: delta) in `out`."""
+    cdef dense_t *last = &net.layers[net.n_layers - 1]
+    cdef Py_ssize_t start = first * last.n_outputs
+    return loss_block(net.loss, fused, <const floating *> last.z + start,
+                      <const floating *> last.a + start, row(y, first, last.n_outputs),
+                      label_row(labels, first), row(weight, first, 1), share, out + start, n,
+                      last.n_outputs, net.largest_loss, losses)
+
+
+cdef void predict_rows(
+    network_t *net, const floating *x, floating *out, Py_ssize_t n, floating *z, floating *a
+) noexcept nogil:
+    """The last layer's a into out; z and a hold n rows of the widest layer and are overwritten."""
+    cdef int l
+    cdef dense_t *layer
+    for l in range(net.n_layers):
+        layer = &net.layers[l]
+        if n == 1 and layer.by_dots:
+            forward_one(layer, x if l == 0 else <const floating *> a, z, False)
+        else:
+            forward_product(layer, x if l == 0 else <const floating *> a, z, n)
+        activate(layer.activation, <const floating *> z, out if l == net.n_layers - 1 else a,
+                 n, layer.n_outputs, n * layer.n_outputs)

@@ -1,0 +1,33 @@
+"""What a test asks the module itself: what it was compiled for, and one formula at a time."""
+
+
+def build_info():
+    """What this module was compiled for."""
+    return {"float32 lanes": LANES_F32, "tile rows": TILE_ROWS}
+
+
+def elementwise(str name, z):
+    """a = σ(z) of the activation `name`, or of "log1p" log(1 + z) for 0 <= z <= 1.
+
+    What layers compute, for any z at all: an entry for tests of the formulas.
+    """
+    cdef cnp.ndarray x = np.ascontiguousarray(z), a
+    cdef int activation = -1 if name == "log1p" else ACTIVATIONS[name]
+    if cnp.PyArray_TYPE(x) not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
+        raise TypeError(f"z has dtype {x.dtype}: give float32 or float64")
+    a = np.empty_like(x)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32:
+        apply[float](activation, <const float *> data(x), <float *> data(a), x.size)
+    else:
+        apply[double](activation, <const double *> data(x), <double *> data(a), x.size)
+    return a
+
+
+cdef void apply(
+    int activation, const floating *restrict z, floating *restrict a, Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t k
+    if activation < 0:
+        for k in range(n): a[k] = log1p_unit(z[k])
+    elif n > 0:
+        activate(activation, z, a, 1, n, n)

@@ -1,0 +1,232 @@
+"""A training step: gather, forward, backward, penalties, clipping, update; and a stretch of them.
+
+No Python, and no allocation: everything lies in a `training_t`. Each thread of a
+team runs these functions for its share, see `_math/team.pxd`.
+"""
+
+cdef enum:  # what a training step may do with its gradient
+    UNGUARDED
+    CALM_ONLY
+    NO_UPDATE
+
+
+cdef struct training_t:
+    network_t net
+    rule_t rule
+    Py_ssize_t n_parameters
+    Py_ssize_t block     # samples that go through all layers at a time
+    void *parameters     # (n_parameters,), as gradient and the optimiser's state
+    void *gradient
+    void *first
+    void *second
+    void *x              # (block, n_inputs): the shuffled rows, gathered
+    void *y              # (block, n_outputs)
+    int64_t *labels      # (block,)
+    void *weight         # (block,)
+    double *losses       # (block,)
+    double l1
+    double l2
+    double clip_norm     # 0: no clipping
+
+
+cdef struct stretch_t:      # of an epoch: what every thread of a team is told
+    void *X                 # (samples, n_inputs)
+    void *Y                 # (samples, n_outputs), or NULL: then
+    int64_t *labels         # (samples,)
+    void *weight            # (samples,), or NULL: all 1
+    int64_t *order          # (samples,): row i of the epoch is order[i]; NULL: i
+    Py_ssize_t samples
+    Py_ssize_t batch_size
+    Py_ssize_t start        # steps start … stop - 1
+    Py_ssize_t stop
+    double *learning_rates  # one a step
+    int64_t counter         # updates done before
+
+
+cdef void gather_rows(
+    training_t *t, const stretch_t *data, const int64_t *rows, Py_ssize_t first, Py_ssize_t last,
+    const floating *p,
+) noexcept nogil:
+    """Rows first … last - 1 of a block into the arena."""
+    cdef Py_ssize_t n_inputs = t.net.layers[0].n_inputs, k
+    cdef Py_ssize_t n_outputs = t.net.layers[t.net.n_layers - 1].n_outputs
+    gather(<const floating *> data.X, <floating *> t.x, rows, first, last, n_inputs)
+    if data.Y != NULL:
+        gather(<const floating *> data.Y, <floating *> t.y, rows, first, last, n_outputs)
+    if data.labels != NULL:
+        for k in range(first, last):
+            t.labels[k] = data.labels[rows[k]]
+    if data.weight != NULL:
+        gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1)
+
+
+cdef double train_step(
+    training_t *t,
+    const stretch_t *data,
+    const floating *p,        # for the type
+    const member_t *me,
+    Py_ssize_t first,
+    Py_ssize_t n,             # the batch: rows first, first + 1, …, first + n - 1
+    double learning_rate,
+    int64_t count,            # updates done before
+    int guard,                # UNGUARDED, or CALM_ONLY, NO_UPDATE: these keep the gradient
+    double *batch_weight,     # OUT Σ w
+    bint *updated,            # OUT False: nothing was updated
+) noexcept nogil:
+    """Forward, backward, update, this member's share; returns C (penalties included)."""
+    cdef network_t *net = &t.net
+    cdef dense_t *last = &net.layers[net.n_layers - 1]
+    cdef dense_t *layer
+    cdef Py_ssize_t n_inputs = net.layers[0].n_inputs, n_outputs = last.n_outputs
+    cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
+                                    batch_weight)
+    cdef double C = 0, total = 0
+    cdef Py_ssize_t blocks = 1 if n <= t.block else (n + t.block - 1) // t.block
+    cdef Py_ssize_t block, done, m, start, mine, after, k
+    # Plain SGD needs no gradient kept: it is added to the weights as it is summed.
+    cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
+                         and t.clip_norm == 0 and blocks == 1 and guard == UNGUARDED)
+    cdef bint padded = me.threads == 1
+    cdef floating scale = <floating> (-learning_rate if descend else 1.0)
+    cdef floating *delta
+    cdef const floating *x
+    cdef const floating *y
+    cdef const floating *w
+    cdef const int64_t *label
+    cdef int l
+    choose_sums(net, p, n)
+    for block in range(blocks):
+        done, m = 0, n
+        if blocks > 1:
+            done = n * block // blocks
+            m = n * (block + 1) // blocks - done
+        mine, after = share_begin(me, m), share_end(me, m)
+        if data.order == NULL or m == 1:
+            start = first + done if data.order == NULL else data.order[first + done]
+            x = row(<const floating *> data.X, start, n_inputs)
+            y = row(<const floating *> data.Y, start, n_outputs)
+            label = label_row(data.labels, start)
+            w = row(<const floating *> data.weight, start, 1)
+        else:
+            gather_rows(t, data, data.order + first + done, mine, after, p)
+            x = <const floating *> t.x
+            y = NULL if data.Y == NULL else <const floating *> t.y
+            label = NULL if data.labels == NULL else t.labels
+            w = NULL if data.weight == NULL else <const floating *> t.weight
+        if after > mine:
+            forward_pass(net, x, mine, after - mine, padded)
+            total = loss_pass(net, y, label, w, share, net.fused, <floating *> last.delta, mine,
+                              after - mine, NULL if padded else t.losses + mine)
+            if not net.fused:
+                dense_delta(last, p, mine, after - mine, padded)
+            backward_pass(net, <floating *> NULL, mine, after - mine, padded)
+            if descend and m > 1:
+                for l in range(net.n_layers):
+                    layer = &net.layers[l]
+                    delta = <floating *> layer.delta
+                    for k in range(mine * layer.n_outputs, after * layer.n_outputs):
+                        delta[k] *= scale
+        if block == 0 and (t.l1 != 0 or t.l2 != 0):
+            for l in range(net.n_layers):
+                C += penalty(<const floating *> net.layers[l].W,
+                             net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
+        meet(me)
+        if me.threads > 1:
+            total = 0
+            for k in range(m):
+                total += t.losses[k]
+        C += total
+        if descend and not isfinite(C):
+            break
+        gradient_pass(net, x, m, me, block > 0, descend, scale)
+        if block < blocks - 1:
+            meet(me)
+    updated[0] = isfinite(C) and guard != NO_UPDATE
+    if not descend:
+        finish_gradient(t, me, p)
+        if updated[0] and guard == CALM_ONLY:
+            updated[0] = is_calm(&t.rule, <const floating *> t.gradient, t.n_parameters,
+                                 learning_rate)
+        if updated[0]:
+            update_share(t, me, p, learning_rate, <double> (count + 1))
+    meet(me)
+    return C
+
+
+cdef void finish_gradient(training_t *t, const member_t *me, const floating *p) noexcept nogil:
+    """The penalties' gradient, and clipping: this member's outputs."""
+    cdef dense_t *layer
+    cdef Py_ssize_t first, rows
+    cdef floating factor
+    cdef int l
+    if t.l1 != 0 or t.l2 != 0:
+        for l in range(t.net.n_layers):
+            layer = &t.net.layers[l]
+            first = share_begin(me, layer.n_outputs)
+            rows = share_end(me, layer.n_outputs) - first
+            penalty_gradient(<const floating *> layer.W + first * layer.n_inputs,
+                             <floating *> layer.dW + first * layer.n_inputs,
+                             rows * layer.n_inputs, t.l1, t.l2)
+    if t.clip_norm != 0:
+        meet(me)
+        factor = clip_factor(<const floating *> t.gradient, t.n_parameters, t.clip_norm)
+        meet(me)
+        if factor != 1:
+            for l in range(t.net.n_layers):
+                layer = &t.net.layers[l]
+                first = share_begin(me, layer.n_outputs)
+                rows = share_end(me, layer.n_outputs) - first
+                scale_by(<floating *> layer.dW + first * layer.n_inputs, rows * layer.n_inputs,
+                         factor)
+                scale_by(<floating *> layer.db + first, rows, factor)
+
+
+cdef void update_share(
+    training_t *t, const member_t *me, const floating *p, double learning_rate, double count
+) noexcept nogil:
+    """The optimiser's step for this member's outputs."""
+    cdef floating *theta = <floating *> t.parameters
+    cdef dense_t *layer
+    cdef Py_ssize_t first, rows
+    cdef int l
+    if me.threads == 1:
+        update_span(t, p, 0, t.n_parameters, learning_rate, count)
+        return
+    for l in range(t.net.n_layers):
+        layer = &t.net.layers[l]
+        first = share_begin(me, layer.n_outputs)
+        rows = share_end(me, layer.n_outputs) - first
+        update_span(t, p, <floating *> layer.W - theta + first * layer.n_inputs,
+                    rows * layer.n_inputs, learning_rate, count)
+        update_span(t, p, <floating *> layer.b - theta + first, rows, learning_rate, count)
+
+
+cdef void update_span(
+    training_t *t, const floating *p, Py_ssize_t first, Py_ssize_t count, double learning_rate,
+    double steps,
+) noexcept nogil:
+    """The optimiser's step for `count` parameters from `first` on."""
+    update(&t.rule, <floating *> t.parameters + first, <const floating *> t.gradient + first,
+           NULL if t.first == NULL else <floating *> t.first + first,
+           NULL if t.second == NULL else <floating *> t.second + first, count, learning_rate,
+           steps)
+
+
+cdef Py_ssize_t run_stretch(
+    training_t *t, const stretch_t *data, const floating *p, const member_t *me,
+    double *loss_sum, double *weight_sum,
+) noexcept nogil:
+    """The steps of a stretch; returns the one it got to, and adds up Σ w C and Σ w."""
+    cdef Py_ssize_t step, first, n
+    cdef double C, total = 0
+    cdef bint updated = True
+    for step in range(data.start, data.stop):
+        first = step * data.batch_size
+        n = data.batch_size if data.samples - first > data.batch_size else data.samples - first
+        C = train_step(t, data, p, me, first, n, data.learning_rates[step],
+                       data.counter + step - data.start, UNGUARDED, &total, &updated)
+        if not updated:
+            return step
+        loss_sum[0] += C * total
+        weight_sum[0] += total
+    return data.stop

@@ -1,0 +1,224 @@
+"""Training: the arena that steps run in, and the team of threads that runs them."""
+
+cdef enum:  # what a training's team of threads is doing
+    FORMING
+    COMPLETE
+    DISBANDED
+
+
+cdef char *place(char *start, Py_ssize_t *used, Py_ssize_t size) noexcept:
+    """The address of the next `size` bytes, rounded up to whole cache lines of 64."""
+    cdef char *address = NULL if start == NULL else start + used[0]
+    used[0] += (size + 63) // 64 * 64
+    return address
+
+
+cdef class Training:
+    """A network with its loss, penalties and optimiser, laid out to run many steps in one call.
+
+    One arena holds a block of activations and the packed weights; nothing is
+    allocated after the constructor.
+    """
+
+    cdef training_t *members  # one for each thread: all point to the same arrays but for `work`
+    cdef readonly int threads  # at most
+    cdef int team              # of them take part in the stretch
+    cdef barrier_t barrier
+    cdef stretch_t stretch
+    cdef int state            # of the team: see FORMING
+    cdef Network network
+    cdef object arena, keep
+    cdef int64_t *counter
+    cdef bint busy
+    cdef readonly double loss_sum, weight_sum
+
+    def __cinit__(self, Network network, cnp.ndarray parameters, cnp.ndarray gradient, dict rule,
+                  first, second, cnp.ndarray counter, Py_ssize_t batch_size, double l1, double l2,
+                  double clip_norm, int threads=1, double largest_loss=float("inf")):
+        cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(parameters)
+        cdef int n_layers = network.c.n_layers, k
+        cdef training_t *c
+        network.collect()
+        self.network = network
+        self.keep = (parameters, gradient, first, second, counter)
+        self.counter = <int64_t *> data(counter)
+        self.threads = team_size(&network.c, batch_size, threads)
+        self.members = <training_t *> malloc(
+            self.threads * (sizeof(training_t) + n_layers * sizeof(dense_t)))
+        if self.members == NULL:
+            raise MemoryError()
+        c = self.members
+        c.rule = rule_of(rule)
+        c.n_parameters = cnp.PyArray_SIZE(parameters)
+        c.parameters, c.gradient = data(parameters), data(gradient)
+        c.first = NULL if first is None else data(first)
+        c.second = NULL if second is None else data(second)
+        c.l1, c.l2, c.clip_norm = l1, l2, clip_norm
+        c.net = network.c
+        c.net.largest_loss = largest_loss
+        c.block = block_rows(&c.net, batch_size, itemsize)
+        for k in range(self.threads):
+            self.members[k] = c[0]
+            self.members[k].net.layers = <dense_t *> (self.members + self.threads) + k * n_layers
+            memcpy(self.members[k].net.layers, network.c.layers, n_layers * sizeof(dense_t))
+        # Counted first, then handed out, by the same walk.
+        self.arena = np.empty(self.lay_out(NULL, itemsize) + 64, dtype=np.uint8)
+        self.lay_out(<char *> ((<size_t> data(self.arena) + 63) // 64 * 64), itemsize)
+        self.arena[...] = 0  # the lanes that fill up a last vector hold numbers, not noise
+
+    def __dealloc__(self):
+        free(self.members)
+
+    cdef Py_ssize_t lay_out(self, char *start, Py_ssize_t itemsize) noexcept:
+        """Addresses for a block of everything from `start` on; returns the bytes it takes."""
+        cdef training_t *c = self.members
+        cdef Py_ssize_t used = 0, block = c.block, count, work = 0, size
+        cdef int l, k
+        cdef dense_t *layer
+        cdef dense_t *last = &c.net.layers[c.net.n_layers - 1]
+        c.x = place(start, &used, block * c.net.layers[0].n_inputs * itemsize)
+        c.y = place(start, &used, block * last.n_outputs * itemsize)
+        c.labels = <int64_t *> place(start, &used, block * sizeof(int64_t))
+        c.weight = place(start, &used, block * itemsize)
+        c.losses = <double *> place(start, &used, block * sizeof(double))
+        for l in range(c.net.n_layers):
+            layer = &c.net.layers[l]
+            count = block * layer.n_outputs * itemsize
+            layer.z = place(start, &used, count)
+            layer.a = place(start, &used, count)
+            layer.delta = place(start, &used, count)
+            layer.da = NULL
+            size = (work_size(layer, <float *> NULL) if itemsize == sizeof(float)
+                    else work_size(layer, <double *> NULL))
+            work = max(work, size)
+        for k in range(self.threads):
+            c = &self.members[k]
+            if k > 0:
+                c.x, c.y, c.labels = self.members.x, self.members.y, self.members.labels
+                c.weight, c.losses = self.members.weight, self.members.losses
+                memcpy(c.net.layers, self.members.net.layers, c.net.n_layers * sizeof(dense_t))
+            c.net.layers[0].work = place(start, &used, work * itemsize) if work > 0 else NULL
+            for l in range(1, c.net.n_layers):
+                c.net.layers[l].work = c.net.layers[0].work
+        return used
+
+    def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,
+            Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates, int threads=1,
+            start_thread=None):
+        """Steps start … stop - 1 of an epoch over validated arrays; returns the step it got to.
+
+        A step whose loss is not finite updates nothing and ends the run there.
+        `loss_sum` and `weight_sum` add up Σ w C and Σ w over the steps done.
+        With threads > 1, at most `self.threads`, `start_thread` is called with `join` and an index
+        1, 2, … for each of the others; it makes a thread call it, and returns a future.
+        """
+        cdef stretch_t *stretch = &self.stretch
+        cdef member_t me
+        cdef Py_ssize_t step
+        cdef double loss_sum = self.loss_sum, weight_sum = self.weight_sum
+        self.acquire()
+        stretch.X = data(X)
+        stretch.Y = NULL if y is None else data(y)
+        stretch.labels = NULL if labels is None else <int64_t *> data(labels)
+        stretch.weight = NULL if weight is None else data(weight)
+        stretch.order = NULL if order is None else <int64_t *> data(order)
+        stretch.samples, stretch.batch_size = cnp.PyArray_DIM(X, 0), batch_size
+        stretch.start, stretch.stop = start, stop
+        stretch.learning_rates = <double *> data(learning_rates)
+        stretch.counter = self.counter[0]
+        self.team = threads
+        me.index, me.threads, me.barrier = 0, threads, &self.barrier
+        if threads > 1:
+            self.form_team(start_thread)
+        with nogil:
+            step = self.take_part(&me, &loss_sum, &weight_sum)
+        self.counter[0] += step - start
+        self.loss_sum, self.weight_sum = loss_sum, weight_sum
+        self.busy = False
+        return step
+
+    cdef int form_team(self, start_thread) except -1:
+        """Start the others; if that is interrupted, send home who has come."""
+        cdef int index
+        others = []
+        set_flag(&self.state, FORMING)
+        try:
+            for index in range(1, self.team):
+                others.append(start_thread(self.join, index))
+            set_flag(&self.state, COMPLETE)
+        except BaseException:
+            set_flag(&self.state, DISBANDED)
+            for other in others:
+                other.result()
+            self.busy = False
+            raise
+        return 0
+
+    def join(self, int index):
+        """Take part in the stretch that runs, as member `index` of the team."""
+        cdef member_t me
+        cdef double ignored = 0
+        me.index, me.threads, me.barrier = index, self.team, &self.barrier
+        with nogil:
+            if wait_while(&self.state, FORMING) == COMPLETE:
+                self.take_part(&me, &ignored, &ignored)
+
+    cdef Py_ssize_t take_part(
+        self, const member_t *me, double *loss_sum, double *weight_sum
+    ) noexcept nogil:
+        if self.network.typenum == cnp.NPY_FLOAT:
+            return run_stretch(&self.members[me.index], &self.stretch,
+                               <const float *> self.stretch.X, me, loss_sum, weight_sum)
+        return run_stretch(&self.members[me.index], &self.stretch,
+                           <const double *> self.stretch.X, me, loss_sum, weight_sum)
+
+    cdef int acquire(self) except -1:
+        if self.busy:
+            raise RuntimeError("the trainer is in use by another thread: give each thread one of "
+                               "its own")
+        self.busy = True
+        return 0
+
+    def team_size(self, Py_ssize_t batch_size):
+        """Threads that pay for steps of this size, at most as many as there is room for."""
+        return team_size(&self.members.net, batch_size, self.threads)
+
+    def reset_loss(self):
+        """Start the sums of a new epoch."""
+        self.loss_sum = self.weight_sum = 0
+
+    def step(self, X, Y, sample_weight, double learning_rate, bint careful):
+        """One step on one batch: C, and whether the update was done.
+
+        It is not where C is not finite, or the update could overflow or
+        `careful` is True; the gradient then stands in the network's vector.
+        """
+        cdef Network net = self.network
+        cdef cnp.ndarray x = samples_of(X, net.n_inputs, net.typenum, "X", "this network takes")
+        cdef Py_ssize_t n = rows_of(x)
+        y, labels = net.targets(Y, n, cnp.PyArray_NDIM(x) == 1)
+        weight = None if sample_weight is None else validation.weights(
+            sample_weight, n, cnp.PyArray_DescrFromType(net.typenum))
+        cdef stretch_t batch
+        cdef member_t me
+        cdef int typenum = net.typenum
+        cdef int guard = NO_UPDATE if careful else CALM_ONLY
+        cdef double C, total = 0
+        cdef bint updated = True
+        batch.X = data(x)
+        batch.Y = NULL if y is None else data(y)
+        batch.labels = NULL if labels is None else <int64_t *> data(labels)
+        batch.weight = NULL if weight is None else data(weight)
+        batch.order = NULL
+        me.index, me.threads, me.barrier = 0, 1, &self.barrier
+        self.acquire()
+        with nogil:
+            if typenum == cnp.NPY_FLOAT:
+                C = train_step(self.members, &batch, <const float *> batch.X, &me, 0, n,
+                               learning_rate, self.counter[0], guard, &total, &updated)
+            else:
+                C = train_step(self.members, &batch, <const double *> batch.X, &me, 0, n,
+                               learning_rate, self.counter[0], guard, &total, &updated)
+        self.counter[0] += updated
+        self.busy = False
+        return C, updated
