@@ -31,6 +31,15 @@ cdef inline Py_ssize_t rows_of(cnp.ndarray x) noexcept:
     return cnp.PyArray_DIM(x, 0) if cnp.PyArray_NDIM(x) == 2 else 1
 
 
+cdef int check_batch(cnp.ndarray da, int ndim, Py_ssize_t n, Py_ssize_t width) except -1:
+    """Raise unless da belongs to the batch that forward kept."""
+    if cnp.PyArray_NDIM(da) != ndim or rows_of(da) != n:
+        shape = (n, width)
+        raise ValueError(validation.shape_message(
+            "da", (<object> da).shape, shape[2 - ndim:], "the shape of the last forward's a"))
+    return 0
+
+
 cdef object array_like(PyObject *held, int ndim, Py_ssize_t n, Py_ssize_t width, int typenum):
     """The array held, if it has the shape and nobody else holds it, else an empty one.
 

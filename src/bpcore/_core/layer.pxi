@@ -1,4 +1,4 @@
-"""One layer: its arrays, its two passes, and the checks and room that a pass needs.
+"""One layer: its arrays, and its two passes.
 
 Python's side, `Layer`, comes first; what it runs without the GIL stands below it.
 """
@@ -114,32 +114,6 @@ cdef class Layer:
             return da_in
         finally:
             self.release()
-
-
-cdef int check_batch(cnp.ndarray da, int ndim, Py_ssize_t n, Py_ssize_t width) except -1:
-    """Raise unless da belongs to the batch that forward kept."""
-    if cnp.PyArray_NDIM(da) != ndim or rows_of(da) != n:
-        shape = (n, width)
-        raise ValueError(validation.shape_message(
-            "da", (<object> da).shape, shape[2 - ndim:], "the shape of the last forward's a"))
-    return 0
-
-
-cdef void *room_to_work(network_t *net, const floating *p) noexcept nogil:
-    """Give all layers the room to work that the neediest wants; to be freed after the pass.
-
-    Without memory they run without, only slower.
-    """
-    cdef Py_ssize_t size = 0
-    cdef void *work = NULL
-    cdef int l
-    for l in range(net.n_layers):
-        size = max(size, work_size(&net.layers[l], p))
-    if size > 0:
-        work = malloc(size * sizeof(p[0]))
-    for l in range(net.n_layers):
-        net.layers[l].work = work
-    return work
 
 
 cdef void one_forward(dense_t *layer, const floating *a_in, Py_ssize_t n) noexcept nogil:

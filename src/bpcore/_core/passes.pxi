@@ -223,3 +223,20 @@ cdef void predict_rows(
             forward_product(layer, x if l == 0 else <const floating *> a, z, n)
         activate(layer.activation, <const floating *> z, out if l == net.n_layers - 1 else a,
                  n, layer.n_outputs, n * layer.n_outputs)
+
+
+cdef void *room_to_work(network_t *net, const floating *p) noexcept nogil:
+    """Give all layers the room to work that the neediest wants; to be freed after the pass.
+
+    Without memory they run without, only slower.
+    """
+    cdef Py_ssize_t size = 0
+    cdef void *work = NULL
+    cdef int l
+    for l in range(net.n_layers):
+        size = max(size, work_size(&net.layers[l], p))
+    if size > 0:
+        work = malloc(size * sizeof(p[0]))
+    for l in range(net.n_layers):
+        net.layers[l].work = work
+    return work
