@@ -11,7 +11,10 @@ from bpcore._math.elementary cimport (
     times_gaussian,
 )
 from bpcore._math.tanh_table cimport TANH_TABLE, tanh_by_table
-from bpcore._math.vector cimport vf32
+from bpcore._math.vector cimport (
+    at, inverse_sum, lanes, larger, largest_lane, load, load_part, load_repeated, store, store_part,
+    vec, vf32, vf64, zero,
+)
 
 cdef enum:
     IDENTITY = 0
@@ -135,32 +138,64 @@ cdef inline floating hard_sigmoid_derivative(floating z) noexcept nogil:
     return <floating> 0.16666666666666666 if absolute(z) < 3 else <floating> 0
 
 
+cdef inline void subtract_largest(
+    const vec *z, vec *a, Py_ssize_t n, Py_ssize_t n_outputs
+) noexcept nogil:
+    """a_m = z_m - max z, row by row"""
+    cdef Py_ssize_t width = lanes(z), vectors = n_outputs // width, whole = vectors * width, i, v
+    cdef int left = <int> (n_outputs - whole)
+    cdef vec top
+    for i in range(n):
+        # The row's last numbers are the first of the next vector too, or stand alone in one.
+        if n_outputs >= width:
+            top = load(z, n_outputs - width)
+        else:
+            top = load_repeated(z, left)
+        for v in range(vectors):
+            top = larger(top, load(z, v * width))
+        top = largest_lane(top)
+        for v in range(vectors):
+            store(a, v * width, load(z, v * width) - top)
+        if left:
+            store_part(a, whole, load_part(z, whole, left) - top, left)
+        z, a = at(z, n_outputs), at(a, n_outputs)
+
+
+cdef inline void divide_by_sum(vec *a, Py_ssize_t n, Py_ssize_t n_outputs) noexcept nogil:
+    """a_m / Σ_k a_k, row by row"""
+    cdef Py_ssize_t width = lanes(a), vectors = n_outputs // width, whole = vectors * width, i, v
+    cdef int left = <int> (n_outputs - whole)
+    cdef vec total
+    for i in range(n):
+        total = load_part(a, whole, left) if left else zero(a)
+        for v in range(vectors):
+            total += load(a, v * width)
+        total = inverse_sum(total)
+        for v in range(vectors):
+            store(a, v * width, load(a, v * width) * total)
+        if left:
+            store_part(a, whole, load_part(a, whole, left) * total, left)
+        a = at(a, n_outputs)
+
+
 cdef inline void softmax(
-    const floating *restrict z, floating *restrict a, Py_ssize_t n, Py_ssize_t n_outputs
+    const floating *z, floating *a, Py_ssize_t n, Py_ssize_t n_outputs
 ) noexcept nogil:
     """a_m = e^(z_m - max z) / Σ_k e^(z_k - max z), n samples
 
     The exponentials of all samples in one loop, which leaves no narrow row's lanes empty.
     """
-    cdef Py_ssize_t i, m
-    cdef floating top, total
-    cdef floating *ai
-    for i in range(n):
-        top = z[i * n_outputs]
-        for m in range(i * n_outputs + 1, (i + 1) * n_outputs):
-            top = z[m] if z[m] > top else top
-        for m in range(i * n_outputs, (i + 1) * n_outputs):
-            a[m] = z[m] - top
+    cdef Py_ssize_t m
+    if floating is float:
+        subtract_largest(<const vf32 *> z, <vf32 *> a, n, n_outputs)
+    else:
+        subtract_largest(<const vf64 *> z, <vf64 *> a, n, n_outputs)
     for m in range(n * n_outputs):
         a[m] = exp_(a[m])
-    for i in range(n):
-        ai = a + i * n_outputs
-        total = 0
-        for m in range(n_outputs):
-            total += ai[m]
-        total = <floating> 1 / total
-        for m in range(n_outputs):
-            ai[m] *= total
+    if floating is float:
+        divide_by_sum(<vf32 *> a, n, n_outputs)
+    else:
+        divide_by_sum(<vf64 *> a, n, n_outputs)
 
 cdef inline void softmax_delta(
     const floating *a, floating *delta, Py_ssize_t n_outputs

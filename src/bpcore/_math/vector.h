@@ -238,6 +238,61 @@ static inline vf64 sums_f64(const vf64 *x, int count) {
 
 #endif
 
+/* The larger of each pair of lanes, and the largest of all (which a NaN may hide or be). */
+#if defined(VECTORS_AVX512)
+static inline vf32 larger_f32(vf32 x, vf32 y) { return (vf32)_mm512_max_ps((__m512)x, (__m512)y); }
+static inline vf64 larger_f64(vf64 x, vf64 y) { return (vf64)_mm512_max_pd((__m512d)x, (__m512d)y); }
+#elif defined(VECTORS_AVX2)
+static inline vf32 larger_f32(vf32 x, vf32 y) { return (vf32)_mm256_max_ps((__m256)x, (__m256)y); }
+static inline vf64 larger_f64(vf64 x, vf64 y) { return (vf64)_mm256_max_pd((__m256d)x, (__m256d)y); }
+#elif defined(VECTORS_SSE)
+static inline vf32 larger_f32(vf32 x, vf32 y) { return (vf32)_mm_max_ps((__m128)x, (__m128)y); }
+static inline vf64 larger_f64(vf64 x, vf64 y) { return (vf64)_mm_max_pd((__m128d)x, (__m128d)y); }
+#elif defined(VECTORS_NEON)
+static inline vf32 larger_f32(vf32 x, vf32 y) {
+    return (vf32)vmaxq_f32((float32x4_t)x, (float32x4_t)y);
+}
+static inline vf64 larger_f64(vf64 x, vf64 y) {
+    return (vf64)vmaxq_f64((float64x2_t)x, (float64x2_t)y);
+}
+#else
+static inline vf32 larger_f32(vf32 x, vf32 y) {
+    float a[LANES_F32], b[LANES_F32];
+    memcpy(a, &x, sizeof x);
+    memcpy(b, &y, sizeof y);
+    for (int k = 0; k < LANES_F32; k++) a[k] = a[k] > b[k] ? a[k] : b[k];
+    return load_f32(a);
+}
+static inline vf64 larger_f64(vf64 x, vf64 y) {
+    double a[LANES_F64], b[LANES_F64];
+    memcpy(a, &x, sizeof x);
+    memcpy(b, &y, sizeof y);
+    for (int k = 0; k < LANES_F64; k++) a[k] = a[k] > b[k] ? a[k] : b[k];
+    return load_f64(a);
+}
+#endif
+#if defined(VECTORS_AVX512)
+static inline float largest_f32(vf32 x) { return _mm512_reduce_max_ps((__m512)x); }
+static inline double largest_f64(vf64 x) { return _mm512_reduce_max_pd((__m512d)x); }
+#else
+static inline float largest_f32(vf32 x) {
+    float lanes[LANES_F32];
+    memcpy(lanes, &x, sizeof x);
+    for (int half = LANES_F32 / 2; half; half /= 2)
+        for (int k = 0; k < half; k++)
+            lanes[k] = lanes[k] > lanes[k + half] ? lanes[k] : lanes[k + half];
+    return lanes[0];
+}
+static inline double largest_f64(vf64 x) {
+    double lanes[LANES_F64];
+    memcpy(lanes, &x, sizeof x);
+    for (int half = LANES_F64 / 2; half; half /= 2)
+        for (int k = 0; k < half; k++)
+            lanes[k] = lanes[k] > lanes[k + half] ? lanes[k] : lanes[k + half];
+    return lanes[0];
+}
+#endif
+
 /* The first `count` lanes (0 < count <= lanes); a load sets the others to 0. */
 #if defined(VECTORS_AVX512)
 
@@ -347,6 +402,27 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
     for (int k = 0; k < count; k++) p[k] = lanes[k];
 }
 
+#endif
+
+/* The first `count` lanes as above; the others repeat the first. */
+#if defined(VECTORS_AVX512)
+static inline vf32 load_repeated_f32(const float *p, int count) {
+    return (vf32)_mm512_mask_loadu_ps(_mm512_set1_ps(*p), (__mmask16)(0xffffu >> (16 - count)), p);
+}
+static inline vf64 load_repeated_f64(const double *p, int count) {
+    return (vf64)_mm512_mask_loadu_pd(_mm512_set1_pd(*p), (__mmask8)(0xffu >> (8 - count)), p);
+}
+#else
+static inline vf32 load_repeated_f32(const float *p, int count) {
+    float lanes[LANES_F32];
+    for (int k = 0; k < LANES_F32; k++) lanes[k] = p[k < count ? k : 0];
+    return load_f32(lanes);
+}
+static inline vf64 load_repeated_f64(const double *p, int count) {
+    double lanes[LANES_F64];
+    for (int k = 0; k < LANES_F64; k++) lanes[k] = p[k < count ? k : 0];
+    return load_f64(lanes);
+}
 #endif
 
 /* A square of BLOCK x BLOCK elements, transposed: to[j ld_to + i] = from[i ld + j]. */

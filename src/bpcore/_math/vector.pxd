@@ -31,10 +31,16 @@ cdef extern from "vector.h" nogil:
     void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
     vf32 sums_f32(const vf32 *x, int count)
     vf64 sums_f64(const vf64 *x, int count)
+    vf32 larger_f32(vf32 x, vf32 y)
+    vf64 larger_f64(vf64 x, vf64 y)
+    float largest_f32(vf32 x)
+    double largest_f64(vf64 x)
     vf32 broadcast_f32(const float *p)
     vf64 broadcast_f64(const double *p)
     vf32 load_part_f32(const float *p, int count)
     vf64 load_part_f64(const double *p, int count)
+    vf32 load_repeated_f32(const float *p, int count)
+    vf64 load_repeated_f64(const double *p, int count)
     void store_part_f32(float *p, vf32 x, int count)
     void store_part_f64(double *p, vf64 x, int count)
     void transpose_block_f32(const float *p, Py_ssize_t ld, float *to, Py_ssize_t ld_to)
@@ -113,6 +119,14 @@ cdef inline vec load_part(const vec *p, Py_ssize_t k, int count) noexcept nogil:
         return load_part_f64(<const double *> p + k, count)
 
 
+cdef inline vec load_repeated(const vec *p, int count) noexcept nogil:
+    """The first `count` elements; the other lanes repeat the first."""
+    if vec is vf32:
+        return load_repeated_f32(<const float *> p, count)
+    else:
+        return load_repeated_f64(<const double *> p, count)
+
+
 cdef inline vec broadcast(const vec *p, Py_ssize_t k) noexcept nogil:
     if vec is vf32:
         return broadcast_f32(<const float *> p + k)
@@ -169,3 +183,35 @@ cdef inline vec sums(const vec *x, int count) noexcept nogil:
         return sums_f32(x, count)
     else:
         return sums_f64(x, count)
+
+
+cdef inline vec larger(vec x, vec y) noexcept nogil:
+    """max(x, y), by lanes"""
+    if vec is vf32:
+        return larger_f32(x, y)
+    else:
+        return larger_f64(x, y)
+
+
+cdef inline vec largest_lane(vec x) noexcept nogil:
+    """The largest of x's lanes, in every lane."""
+    cdef float top
+    cdef double top_long
+    if vec is vf32:
+        top = largest_f32(x)
+        return broadcast_f32(&top)
+    else:
+        top_long = largest_f64(x)
+        return broadcast_f64(&top_long)
+
+
+cdef inline vec inverse_sum(vec x) noexcept nogil:
+    """1 / the sum of x's lanes, in every lane."""
+    cdef float inverse
+    cdef double inverse_long
+    if vec is vf32:
+        inverse = <float> 1 / sum_f32(x)
+        return broadcast_f32(&inverse)
+    else:
+        inverse_long = 1 / sum_f64(x)
+        return broadcast_f64(&inverse_long)
