@@ -39,7 +39,7 @@ from bpcore._math.loss cimport (
 )
 from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
-    choose_sums, dense_t, network_t, sums_by_dots, whole_vectors, work_size,
+    choose_sums, dense_t, keeps_z, network_t, sums_by_dots, whole_vectors, work_size,
 )
 from bpcore._math.team cimport (
     barrier_t, meet, member_t, set_flag, share_begin, share_end, team_size, wait_while,

@@ -294,12 +294,13 @@ cdef double blocked_run(
     cdef Py_ssize_t rows = (n + blocks - 1) // blocks
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
     cdef Py_ssize_t n_outputs = net.layers[net.n_layers - 1].n_outputs
-    cdef floating *z = <floating *> malloc(3 * rows * widest * sizeof(floating))
+    cdef floating *one = <floating *> malloc(4 * rows * widest * sizeof(floating))
+    cdef floating *other = one + rows * widest
+    cdef floating *z = other + rows * widest
     cdef floating *a = z + rows * widest
-    cdef floating *da = a + rows * widest
     cdef double C = 0
     cdef void *work
-    if z == NULL:
+    if one == NULL:
         no_memory[0] = True
         return 0
     work = room_to_work(net, x)
@@ -308,14 +309,15 @@ cdef double blocked_run(
         first = n * k // blocks
         m = n * (k + 1) // blocks - first
         if out != NULL:
-            predict_rows(net, x + first * n_inputs, out + first * n_outputs, m, z, a)
+            predict_rows(net, x + first * n_inputs, <floating *> NULL, out + first * n_outputs, m,
+                         one, other)
         else:
-            predict_rows(net, x + first * n_inputs, a, m, z, a)
+            predict_rows(net, x + first * n_inputs, z, a, m, one, other)
             C += loss_block(net.loss, net.fused, z, a, row(y, first, n_outputs),
-                            label_row(labels, first), row(weight, first, 1), share, da, m,
+                            label_row(labels, first), row(weight, first, 1), share, one, m,
                             n_outputs, net.largest_loss, NULL)
     free(work)
-    free(z)
+    free(one)
     return C
 
 

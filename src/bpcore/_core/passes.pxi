@@ -3,6 +3,8 @@
 Functions of their own, not inline ones: the products of `_math` are most of a
 module, and what is compiled once keeps it small.
 """
+cdef enum:
+    PIECE = 1024  # elements that activation_pass copies at a time
 
 
 cdef void panel_f32 "bpcore_panel_f32"(
@@ -89,6 +91,24 @@ cdef void gradient_one(
                       layer.n_inputs, rows, accumulate)
 
 
+cdef void activation_pass(
+    int activation, const floating *z, floating *a, Py_ssize_t n, Py_ssize_t n_outputs,
+    Py_ssize_t count,
+) noexcept nogil:
+    """a = σ(z), n samples; a may be z. `count` as for `activate`."""
+    cdef Py_ssize_t first = 0, piece
+    if z == a or activation == SOFTMAX:
+        if z != a:
+            memcpy(a, z, count * sizeof(z[0]))
+        activate(activation, a, n, n_outputs, count)
+        return
+    while first < count:  # piece by piece, so that what is copied is still near
+        piece = PIECE if count - first > PIECE else count - first
+        memcpy(a + first, z + first, piece * sizeof(z[0]))
+        activate(activation, a + first, 1, piece, piece)
+        first += piece
+
+
 cdef void dense_forward(
     dense_t *layer, const floating *a_in, Py_ssize_t first, Py_ssize_t n, bint padded
 ) noexcept nogil:
@@ -102,8 +122,8 @@ cdef void dense_forward(
         forward_one(layer, a_in, z, padded)
     else:
         forward_product(layer, a_in, z, n)
-    activate(layer.activation, <const floating *> z, a, n, layer.n_outputs,
-             whole_vectors(a_in, count) if padded else count)
+    activation_pass(layer.activation, <const floating *> z, a, n, layer.n_outputs,
+                    whole_vectors(a_in, count) if padded else count)
 
 
 cdef void dense_delta(
@@ -210,19 +230,29 @@ cdef double loss_pass(
 
 
 cdef void predict_rows(
-    network_t *net, const floating *x, floating *out, Py_ssize_t n, floating *z, floating *a
+    network_t *net, const floating *x, floating *z, floating *out, Py_ssize_t n,
+    floating *one, floating *other,
 ) noexcept nogil:
-    """The last layer's a into out; z and a hold n rows of the widest layer and are overwritten."""
+    """The last layer's z, unless it is NULL, and a into out.
+
+    `one` and `other` hold n rows of the widest layer and are overwritten.
+    """
     cdef int l
     cdef dense_t *layer
+    cdef floating *to
     for l in range(net.n_layers):
         layer = &net.layers[l]
+        to = one
+        if l == net.n_layers - 1:
+            to = out if z == NULL else z
         if n == 1 and layer.by_dots:
-            forward_one(layer, x if l == 0 else <const floating *> a, z, False)
+            forward_one(layer, x, to, False)
         else:
-            forward_product(layer, x if l == 0 else <const floating *> a, z, n)
-        activate(layer.activation, <const floating *> z, out if l == net.n_layers - 1 else a,
-                 n, layer.n_outputs, n * layer.n_outputs)
+            forward_product(layer, x, to, n)
+        activation_pass(layer.activation, <const floating *> to,
+                        out if l == net.n_layers - 1 else to, n, layer.n_outputs,
+                        n * layer.n_outputs)
+        x, one, other = to, other, one
 
 
 cdef void *room_to_work(network_t *net, const floating *p) noexcept nogil:

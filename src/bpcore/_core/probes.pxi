@@ -24,10 +24,10 @@ def elementwise(str name, z):
 
 
 cdef void apply(
-    int activation, const floating *restrict z, floating *restrict a, Py_ssize_t n
+    int activation, const floating *z, floating *a, Py_ssize_t n
 ) noexcept nogil:
     cdef Py_ssize_t k
     if activation < 0:
         for k in range(n): a[k] = log1p_unit(z[k])
     elif n > 0:
-        activate(activation, z, a, 1, n, n)
+        activation_pass(activation, z, a, 1, n, n)

@@ -84,8 +84,8 @@ cdef class Training:
         for l in range(c.net.n_layers):
             layer = &c.net.layers[l]
             count = block * layer.n_outputs * itemsize
-            layer.z = place(start, &used, count)
             layer.a = place(start, &used, count)
+            layer.z = place(start, &used, count) if keeps_z(&c.net, l) else layer.a
             layer.delta = place(start, &used, count)
             layer.da = NULL
             size = (work_size(layer, <float *> NULL) if itemsize == sizeof(float)

@@ -1,8 +1,9 @@
 """a = σ(z), and σ'(z) written with whichever of z and a makes it cheapest.
 
 Each forward has its derivative below it. `activate` and `to_delta` run one of
-them over a block of samples; softmax, whose outputs depend on one another,
-works row by row.
+them over a block of samples, in place; softmax, whose outputs depend on one
+another, works row by row. Where σ' is written with a alone, nobody needs to
+keep z: `derivative_takes_z`.
 """
 from cython cimport floating
 
@@ -138,10 +139,8 @@ cdef inline floating hard_sigmoid_derivative(floating z) noexcept nogil:
     return <floating> 0.16666666666666666 if absolute(z) < 3 else <floating> 0
 
 
-cdef inline void subtract_largest(
-    const vec *z, vec *a, Py_ssize_t n, Py_ssize_t n_outputs
-) noexcept nogil:
-    """a_m = z_m - max z, row by row"""
+cdef inline void subtract_largest(vec *z, Py_ssize_t n, Py_ssize_t n_outputs) noexcept nogil:
+    """z_m - max z, row by row"""
     cdef Py_ssize_t width = lanes(z), vectors = n_outputs // width, whole = vectors * width, i, v
     cdef int left = <int> (n_outputs - whole)
     cdef vec top
@@ -155,10 +154,10 @@ cdef inline void subtract_largest(
             top = larger(top, load(z, v * width))
         top = largest_lane(top)
         for v in range(vectors):
-            store(a, v * width, load(z, v * width) - top)
+            store(z, v * width, load(z, v * width) - top)
         if left:
-            store_part(a, whole, load_part(z, whole, left) - top, left)
-        z, a = at(z, n_outputs), at(a, n_outputs)
+            store_part(z, whole, load_part(z, whole, left) - top, left)
+        z = at(z, n_outputs)
 
 
 cdef inline void divide_by_sum(vec *a, Py_ssize_t n, Py_ssize_t n_outputs) noexcept nogil:
@@ -178,18 +177,16 @@ cdef inline void divide_by_sum(vec *a, Py_ssize_t n, Py_ssize_t n_outputs) noexc
         a = at(a, n_outputs)
 
 
-cdef inline void softmax(
-    const floating *z, floating *a, Py_ssize_t n, Py_ssize_t n_outputs
-) noexcept nogil:
-    """a_m = e^(z_m - max z) / Σ_k e^(z_k - max z), n samples
+cdef inline void softmax(floating *a, Py_ssize_t n, Py_ssize_t n_outputs) noexcept nogil:
+    """a_m = e^(z_m - max z) / Σ_k e^(z_k - max z), n samples, in place
 
     The exponentials of all samples in one loop, which leaves no narrow row's lanes empty.
     """
     cdef Py_ssize_t m
     if floating is float:
-        subtract_largest(<const vf32 *> z, <vf32 *> a, n, n_outputs)
+        subtract_largest(<vf32 *> a, n, n_outputs)
     else:
-        subtract_largest(<const vf64 *> z, <vf64 *> a, n, n_outputs)
+        subtract_largest(<vf64 *> a, n, n_outputs)
     for m in range(n * n_outputs):
         a[m] = exp_(a[m])
     if floating is float:
@@ -209,47 +206,51 @@ cdef inline void softmax_delta(
         delta[m] = a[m] * (delta[m] - inner)
 
 
+cdef inline bint derivative_takes_z(int activation) noexcept nogil:
+    """Whether to_delta reads z."""
+    return activation in (LEAKY_RELU, GELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID)
+
+
 cdef inline void activate(
     int activation,
-    const floating *restrict z,  # IN  (n, n_outputs)
-    floating *restrict a,        # OUT (n, n_outputs)
+    floating *a,       # IN z, OUT a (n, n_outputs)
     Py_ssize_t n,
     Py_ssize_t n_outputs,
-    Py_ssize_t count,            # n n_outputs, or up to the end of the buffer's last vector
+    Py_ssize_t count,  # n n_outputs, or up to the end of the buffer's last vector
 ) noexcept nogil:
-    """a = σ(z); z and a do not overlap."""
+    """a = σ(z), in place"""
     cdef Py_ssize_t k
     if activation == IDENTITY:
-        for k in range(count): a[k] = z[k]
+        pass
     elif activation == SIGMOID:
-        for k in range(count): a[k] = sigmoid(z[k])
+        for k in range(count): a[k] = sigmoid(a[k])
     elif activation == TANH:
         if floating is float and TANH_TABLE:
-            tanh_by_table(<const vf32 *> z, <vf32 *> a, count)
+            tanh_by_table(<vf32 *> a, count)
         else:
-            for k in range(count): a[k] = tanh_(z[k])
+            for k in range(count): a[k] = tanh_(a[k])
     elif activation == RELU:
-        for k in range(count): a[k] = relu(z[k])
+        for k in range(count): a[k] = relu(a[k])
     elif activation == LEAKY_RELU:
-        for k in range(count): a[k] = leaky_relu(z[k])
+        for k in range(count): a[k] = leaky_relu(a[k])
     elif activation == ELU:
-        for k in range(count): a[k] = elu(z[k])
+        for k in range(count): a[k] = elu(a[k])
     elif activation == SELU:
-        for k in range(count): a[k] = selu(z[k])
+        for k in range(count): a[k] = selu(a[k])
     elif activation == GELU:
-        for k in range(count): a[k] = gelu(z[k])
+        for k in range(count): a[k] = gelu(a[k])
     elif activation == SILU:
-        for k in range(count): a[k] = silu(z[k])
+        for k in range(count): a[k] = silu(a[k])
     elif activation == SOFTPLUS:
-        for k in range(count): a[k] = softplus(z[k])
+        for k in range(count): a[k] = softplus(a[k])
     elif activation == SOFTSIGN:
-        for k in range(count): a[k] = softsign(z[k])
+        for k in range(count): a[k] = softsign(a[k])
     elif activation == HARD_SIGMOID:
-        for k in range(count): a[k] = hard_sigmoid(z[k])
+        for k in range(count): a[k] = hard_sigmoid(a[k])
     elif activation == EXP:
-        for k in range(count): a[k] = exp_(z[k])
+        for k in range(count): a[k] = exp_(a[k])
     else:
-        softmax(z, a, n, n_outputs)
+        softmax(a, n, n_outputs)
 
 
 cdef inline void to_delta(

@@ -3,7 +3,7 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from bpcore._math.network cimport network_t
+from bpcore._math.network cimport keeps_z, network_t
 from bpcore._math.vector cimport TILE_ROWS, prefetch
 
 cdef enum:
@@ -68,7 +68,7 @@ cdef inline Py_ssize_t block_rows(
     cdef Py_ssize_t row = net.layers[0].n_inputs, rows
     cdef int l
     for l in range(net.n_layers):
-        row += 3 * net.layers[l].n_outputs
+        row += (3 if keeps_z(net, l) else 2) * net.layers[l].n_outputs
     rows = BLOCK_BYTES // (row * itemsize) // TILE_ROWS * TILE_ROWS
     rows = BLOCK_ROWS if rows < BLOCK_ROWS else rows
     return batch_size if batch_size < rows else rows

@@ -1,6 +1,7 @@
 """A network in C: its layers' sizes and addresses."""
 from cython cimport floating
 
+from bpcore._math.activation cimport derivative_takes_z
 from bpcore._math.tile cimport DEPTH, PAGE_BYTES, ROWS
 from bpcore._math.vector cimport LANES_F32, LANES_F64
 
@@ -17,8 +18,8 @@ cdef struct dense_t:
     void *b       # (n_outputs,)
     void *dW      # as W
     void *db      # as b
-    void *z       # (n, n_outputs), as a, da, delta; none of them overlap
-    void *a
+    void *z       # (n, n_outputs), as a, da, delta; they do not overlap, but
+    void *a       # a may be z: see keeps_z
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
     bint by_dots  # how the forward product is summed
@@ -30,6 +31,12 @@ cdef struct network_t:
     int loss
     bint fused    # the last σ' is taken into the loss
     double largest_loss  # what a fused loss of a sample (binary: of an output) counts at most
+
+
+cdef inline bint keeps_z(const network_t *net, int l) noexcept nogil:
+    """Whether anything after the forward pass reads layer l's z; if not, a may take its place."""
+    return (derivative_takes_z(net.layers[l].activation)
+            or (net.fused and l == net.n_layers - 1))
 
 
 cdef inline Py_ssize_t vector_length(const floating *p) noexcept nogil:

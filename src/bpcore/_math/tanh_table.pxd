@@ -7,22 +7,22 @@ cdef extern from "tanh_table.h" nogil:
     void tanh_vectors(const vf32 *z, vf32 *a, int vectors)
 
 
-cdef inline void tanh_by_table(const vf32 *z, vf32 *a, Py_ssize_t count) noexcept nogil:
-    """a = tanh z"""
+cdef inline void tanh_by_table(vf32 *a, Py_ssize_t count) noexcept nogil:
+    """a = tanh z, in place"""
     cdef vf32 x[4]
     cdef vf32 y[4]
-    cdef Py_ssize_t k = 0, width = lanes(z)
+    cdef Py_ssize_t k = 0, width = lanes(a)
     cdef int v, left
     while k + 4 * width <= count:
         for v in range(4):
-            x[v] = load(z, k + v * width)
+            x[v] = load(a, k + v * width)
         tanh_vectors(x, y, 4)
         for v in range(4):
             store(a, k + v * width, y[v])
         k += 4 * width
     while k < count:
         left = <int> (width if count - k > width else count - k)
-        x[0] = load_part(z, k, left)
+        x[0] = load_part(a, k, left)
         tanh_vectors(x, y, 1)
         store_part(a, k, y[0], left)
         k += left
