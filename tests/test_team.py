@@ -1,9 +1,11 @@
 """Teams of threads: the same bits as one thread, never more threads than allowed, no deadlock."""
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -140,7 +142,36 @@ def test_an_interrupted_start_lets_all_go_home(always, rng, monkeypatch):
     assert_array_equal(net.parameters, before)
     monkeypatch.undo()
     trainer.run(X, Y)
-    assert not [t for t in threading.enumerate() if t.name.startswith("bpcore")]
+    assert hired()
+    del trainer
+    gc.collect()
+    patience = time.monotonic() + 10
+    while hired() and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert not hired()
+
+
+def hired():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("bpcore")]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_fork_hires_threads_of_its_own():
+    code = """
+import os
+import numpy as np, bpcore as bp
+from bpcore import threads
+threads.Team.choose = lambda self, worth: (worth > 1, 1.0)
+X, Y = np.ones((512, 64)), np.ones((512, 8))
+trainer = bp.Trainer(bp.mlp([64, 64, 8]), batch_size=512, n_threads=2)
+trainer.run(X, Y)
+if os.fork() == 0:
+    trainer.run(X, Y)
+    os._exit(3)
+_, status = os.wait()
+assert os.waitstatus_to_exitcode(status) == 3
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 class TestReservations:
@@ -159,13 +190,13 @@ class TestReservations:
 
     def test_goes_on_with_what_is_faster(self):
         team = threads.Team(2)
-        team._pool = object()
         first, part = team.choose(2)
-        assert first and part < 1
-        team.record(True, 10, 1.0)
-        second, _ = team.choose(2)
-        assert not second
+        assert not first and part < 1
+        assert not hired()
         team.record(False, 10, 2.0)
+        second, _ = team.choose(2)
+        assert second
+        team.record(True, 10, 1.0)
         assert team.choose(2) == (True, 1.0)
         team.record(True, 10, 5.0)
         assert team.choose(2) == (False, 1.0)

@@ -42,7 +42,8 @@ from bpcore._math.network cimport (
     choose_sums, dense_t, keeps_z, network_t, sums_by_dots, whole_vectors, work_size,
 )
 from bpcore._math.team cimport (
-    barrier_t, meet, member_t, set_flag, share_begin, share_end, team_size, wait_while,
+    SLICES, barrier_t, group_of, meet, member_t, set_flag, share_begin, share_end, slice_count,
+    team_size, wait_while,
 )
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (

@@ -8,6 +8,7 @@ training run of this process is using.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,10 +44,10 @@ def get_limit() -> int:
 
 
 class Team:
-    """The threads of one training run: none before they are wanted, gone after the `with`.
+    """The threads of a trainer: none before they are wanted, gone with it, or after a `with`.
 
     Whether more threads are faster depends on who else uses the processors, and that changes:
-    a team measures its steps with all threads and with one, goes on with what is faster, and now
+    a team measures its steps with one thread and with all, goes on with what is faster, and now
     and then tries the other for a short stretch.
     """
 
@@ -56,16 +57,18 @@ class Team:
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
         self._pool: Any = None
+        self._process = 0  # that the threads of the pool belong to: a fork takes none along
         self._stretches = 0
+        self._worth = 0
         self._seconds: dict[bool, float] = {}  # of a step, with many threads (True) and with one
 
     def __enter__(self) -> Team:
-        _register_with_threadpoolctl()
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._pool is not None:
             self._pool.shutdown()
+            self._pool = None
 
     def choose(self, worth: int) -> tuple[bool, float]:
         """Return whether to use more than one thread, and for which part of a stretch.
@@ -74,11 +77,14 @@ class Team:
         """
         if min(worth, self.wanted) == 1:
             return False, 1.0
+        if worth != self._worth:
+            self._worth = worth
+            self._seconds.clear()
         self._stretches += 1
-        if self._pool is None:
-            self._hire()
-        for many in (True, False):
+        for many in (False, True):
             if many not in self._seconds:
+                if many:
+                    self._hire()
                 return many, self.TRY_LENGTH
         faster = self._seconds[True] < self._seconds[False]
         if self._stretches % self.TRY_EVERY == 0:
@@ -89,6 +95,9 @@ class Team:
     def stretch(self, size: int) -> Iterator[tuple[int, _Start | None]]:
         """Reserve threads for a stretch, up to `size`: their number, and what starts one."""
         global _running
+        _register_with_threadpoolctl()
+        if size > 1:
+            self._hire()
         with _lock:
             size = max(1, min(size, self.wanted, get_limit() - _running))
             _running += size
@@ -105,8 +114,11 @@ class Team:
 
     def _hire(self) -> None:
         """Start the threads, before anything is timed."""
+        if self._pool is not None and self._process == os.getpid():
+            return
         from concurrent.futures import ThreadPoolExecutor
 
+        self._process = os.getpid()
         self._pool = ThreadPoolExecutor(self.wanted - 1, thread_name_prefix="bpcore")
         self._pool.submit(int).result()
 

@@ -133,6 +133,7 @@ class Trainer:
         self.history = History()
         self.epoch = 0
         self.stop_training = False
+        self._team: Team | None = None
         self._training: Any = None  # laid out at the first step, when the data are known to do
 
     def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -236,10 +237,9 @@ class Trainer:
             for hook in hooks:
                 ends.callback(hook.on_train_end, self)
                 hook.on_train_begin(self)
-            team = ends.enter_context(Team(self.n_threads))
             for epoch in range(epochs):
                 rates = self._rates(data) if epoch else rates
-                self._run_epoch(data, rates, validation_data, hooks, team)
+                self._run_epoch(data, rates, validation_data, hooks)
                 if self.stop_training:
                     break
         return self.history
@@ -310,7 +310,7 @@ class Trainer:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_training": None}
+        return {**self.__dict__, "_training": None, "_team": None}
 
     def __copy__(self) -> Trainer:
         return copy.deepcopy(self)
@@ -326,7 +326,6 @@ class Trainer:
         rates: _Array,
         validation_data: tuple[Any, ...] | None,
         hooks: list[Callback],
-        team: Team,
     ) -> None:
         """Run one epoch: the steps, the validation, the history, the callbacks."""
         began = time.perf_counter()
@@ -334,7 +333,7 @@ class Trainer:
         batch = self._batch_of(data)
         order = self.rng.permutation(len(X)) if self.shuffle else None
         self._training.reset_loss()
-        self._run_steps((X, y, labels, weight, order, batch), rates, hooks, team)
+        self._run_steps((X, y, labels, weight, order, batch), rates, hooks)
         loss = self._training.loss_sum / self._training.weight_sum
         validation_loss = None
         if validation_data is not None:
@@ -345,11 +344,12 @@ class Trainer:
         for hook in hooks:
             hook.on_epoch_end(self)
 
-    def _run_steps(
-        self, batches: tuple[Any, ...], rates: _Array, hooks: list[Callback], team: Team
-    ) -> None:
+    def _run_steps(self, batches: tuple[Any, ...], rates: _Array, hooks: list[Callback]) -> None:
         """Run an epoch's steps in stretches, between which signals and callbacks get their turn."""
         optimizer, batch, count = self.optimizer, batches[-1], len(rates)
+        if self._team is None:
+            self._team = Team(self.n_threads)
+        team = self._team
         by_steps = [(hook, hook.every) for hook in hooks if hook.every is not None]
         worth = self._training.team_size(batch)
         stretch = max(1, int(STRETCH_OPERATIONS / (6 * batch * self.network.parameters.size)))

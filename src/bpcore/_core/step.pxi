@@ -15,6 +15,10 @@ cdef struct training_t:
     rule_t rule
     Py_ssize_t n_parameters
     Py_ssize_t block     # samples that go through all layers at a time
+    int slices           # of a batch, at most
+    barrier_t *barriers  # (slices,), one for each group of a team
+    void *gradients      # (slices - 1, n_parameters): of every slice but the first
+    double *slice_losses  # (slices,)
     void *parameters     # (n_parameters,), as gradient and the optimiser's state
     void *gradient
     void *first
@@ -75,17 +79,63 @@ cdef double train_step(
 ) noexcept nogil:
     """Forward, backward, update, this member's share; returns C (penalties included)."""
     cdef network_t *net = &t.net
+    cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
+                                    batch_weight)
+    cdef double C = 0, penalties = 0
+    cdef int slices = min(slice_count(net, n), t.slices), groups, group, s, l
+    cdef member_t part
+    # Plain SGD needs no gradient kept: it is added to the weights as it is summed.
+    cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
+                         and t.clip_norm == 0 and n <= t.block and slices == 1
+                         and guard == UNGUARDED)
+    choose_sums(net, p, n)
+    if t.l1 != 0 or t.l2 != 0:
+        for l in range(net.n_layers):
+            penalties += penalty(<const floating *> net.layers[l].W,
+                                 net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
+    if slices == 1:
+        C = slice_pass(t, data, p, me, share, first, n, descend, learning_rate)
+    else:
+        groups = group_of(me, slices, t.barriers, &part)
+        group = me.index % groups
+        for s in range(slices * group // groups, slices * (group + 1) // groups):
+            give_gradient(t, p, s)
+            C = slice_pass(t, data, p, &part, share, first + n * s // slices,
+                           n * (s + 1) // slices - n * s // slices, False, learning_rate)
+            if part.index == 0:
+                t.slice_losses[s] = C
+        give_gradient(t, p, 0)
+        meet(me)
+        C = 0
+        for s in range(slices):
+            C += t.slice_losses[s]
+        add_gradients(t, me, p, slices)
+    C += penalties
+    updated[0] = isfinite(C) and guard != NO_UPDATE
+    if not descend:
+        finish_gradient(t, me, p)
+        if updated[0] and guard == CALM_ONLY:
+            updated[0] = is_calm(&t.rule, <const floating *> t.gradient, t.n_parameters,
+                                 learning_rate)
+        if updated[0]:
+            update_share(t, me, p, learning_rate, <double> (count + 1))
+    meet(me)
+    return C
+
+
+cdef double slice_pass(
+    training_t *t, const stretch_t *data, const floating *p, const member_t *me, double share,
+    Py_ssize_t first, Py_ssize_t n, bint descend, double learning_rate,
+) noexcept nogil:
+    """Forward, backward and the gradient of rows first … first + n - 1, or SGD's step: this
+    member's share. Returns their part of the loss."""
+    cdef network_t *net = &t.net
     cdef dense_t *last = &net.layers[net.n_layers - 1]
     cdef dense_t *layer
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs, n_outputs = last.n_outputs
-    cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
-                                    batch_weight)
     cdef double C = 0, total = 0
     cdef Py_ssize_t blocks = 1 if n <= t.block else (n + t.block - 1) // t.block
     cdef Py_ssize_t block, done, m, start, mine, after, k
-    # Plain SGD needs no gradient kept: it is added to the weights as it is summed.
-    cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
-                         and t.clip_norm == 0 and blocks == 1 and guard == UNGUARDED)
     cdef bint padded = me.threads == 1
     cdef floating scale = <floating> (-learning_rate if descend else 1.0)
     cdef floating *delta
@@ -94,7 +144,6 @@ cdef double train_step(
     cdef const floating *w
     cdef const int64_t *label
     cdef int l
-    choose_sums(net, p, n)
     for block in range(blocks):
         done, m = 0, n
         if blocks > 1:
@@ -126,10 +175,6 @@ cdef double train_step(
                     delta = <floating *> layer.delta
                     for k in range(mine * layer.n_outputs, after * layer.n_outputs):
                         delta[k] *= scale
-        if block == 0 and (t.l1 != 0 or t.l2 != 0):
-            for l in range(net.n_layers):
-                C += penalty(<const floating *> net.layers[l].W,
-                             net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
         meet(me)
         if me.threads > 1:
             total = 0
@@ -141,16 +186,54 @@ cdef double train_step(
         gradient_pass(net, x, m, me, block > 0, descend, scale)
         if block < blocks - 1:
             meet(me)
-    updated[0] = isfinite(C) and guard != NO_UPDATE
-    if not descend:
-        finish_gradient(t, me, p)
-        if updated[0] and guard == CALM_ONLY:
-            updated[0] = is_calm(&t.rule, <const floating *> t.gradient, t.n_parameters,
-                                 learning_rate)
-        if updated[0]:
-            update_share(t, me, p, learning_rate, <double> (count + 1))
-    meet(me)
     return C
+
+
+cdef void give_gradient(training_t *t, const floating *p, int index) noexcept nogil:
+    """Let the layers' dW and db be those of slice `index`; the first one's are the network's."""
+    cdef floating *theta = <floating *> t.parameters
+    cdef floating *g = <floating *> t.gradient
+    cdef dense_t *layer
+    cdef int l
+    if index > 0:
+        g = <floating *> t.gradients + (index - 1) * t.n_parameters
+    for l in range(t.net.n_layers):
+        layer = &t.net.layers[l]
+        layer.dW = g + (<floating *> layer.W - theta)
+        layer.db = g + (<floating *> layer.b - theta)
+
+
+cdef void add_gradients(
+    training_t *t, const member_t *me, const floating *p, int slices
+) noexcept nogil:
+    """The batch's gradient, slice after slice: this member's outputs."""
+    cdef floating *theta = <floating *> t.parameters
+    cdef dense_t *layer
+    cdef Py_ssize_t first, rows
+    cdef int l
+    if me.threads == 1:
+        add_span(t, p, 0, t.n_parameters, slices)
+        return
+    for l in range(t.net.n_layers):
+        layer = &t.net.layers[l]
+        first = share_begin(me, layer.n_outputs)
+        rows = share_end(me, layer.n_outputs) - first
+        add_span(t, p, <floating *> layer.W - theta + first * layer.n_inputs,
+                 rows * layer.n_inputs, slices)
+        add_span(t, p, <floating *> layer.b - theta + first, rows, slices)
+
+
+cdef void add_span(
+    training_t *t, const floating *p, Py_ssize_t first, Py_ssize_t count, int slices
+) noexcept nogil:
+    cdef floating *g = <floating *> t.gradient + first
+    cdef const floating *other
+    cdef Py_ssize_t k
+    cdef int s
+    for s in range(1, slices):
+        other = <const floating *> t.gradients + (s - 1) * t.n_parameters + first
+        for k in range(count):
+            g[k] += other[k]
 
 
 cdef void finish_gradient(training_t *t, const member_t *me, const floating *p) noexcept nogil:

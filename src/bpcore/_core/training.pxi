@@ -13,17 +13,41 @@ cdef char *place(char *start, Py_ssize_t *used, Py_ssize_t size) noexcept:
     return address
 
 
+cdef Py_ssize_t lay_out_block(
+    training_t *c, char *start, Py_ssize_t used, Py_ssize_t itemsize
+) noexcept:
+    """Addresses of a block of samples and what the layers make of it; returns the bytes used."""
+    cdef Py_ssize_t count
+    cdef dense_t *layer
+    cdef int l
+    c.x = place(start, &used, c.block * c.net.layers[0].n_inputs * itemsize)
+    c.y = place(start, &used, c.block * c.net.layers[c.net.n_layers - 1].n_outputs * itemsize)
+    c.labels = <int64_t *> place(start, &used, c.block * sizeof(int64_t))
+    c.weight = place(start, &used, c.block * itemsize)
+    c.losses = <double *> place(start, &used, c.block * sizeof(double))
+    for l in range(c.net.n_layers):
+        layer = &c.net.layers[l]
+        count = c.block * layer.n_outputs * itemsize
+        layer.a = place(start, &used, count)
+        layer.z = place(start, &used, count) if keeps_z(&c.net, l) else layer.a
+        layer.delta = place(start, &used, count)
+        layer.da = NULL
+    return used
+
+
 cdef class Training:
     """A network with its loss, penalties and optimiser, laid out to run many steps in one call.
 
-    One arena holds a block of activations and the packed weights; nothing is
-    allocated after the constructor.
+    One arena holds a block of activations for every group of threads, and a
+    gradient for every slice of a batch; nothing is allocated after the constructor.
     """
 
-    cdef training_t *members  # one for each thread: all point to the same arrays but for `work`
+    cdef training_t *members   # one for each thread; those of a group share all but `work`
     cdef readonly int threads  # at most
-    cdef int team              # of them take part in the stretch
+    cdef int team              # threads that take part in the stretch
     cdef barrier_t barrier
+    cdef barrier_t barriers[SLICES]
+    cdef double slice_losses[SLICES]
     cdef stretch_t stretch
     cdef int state            # of the team: see FORMING
     cdef Network network
@@ -56,7 +80,9 @@ cdef class Training:
         c.l1, c.l2, c.clip_norm = l1, l2, clip_norm
         c.net = network.c
         c.net.largest_loss = largest_loss
-        c.block = block_rows(&c.net, batch_size, itemsize)
+        c.slices = slice_count(&c.net, batch_size)
+        c.block = block_rows(&c.net, (batch_size + c.slices - 1) // c.slices, itemsize)
+        c.barriers, c.slice_losses = self.barriers, self.slice_losses
         for k in range(self.threads):
             self.members[k] = c[0]
             self.members[k].net.layers = <dense_t *> (self.members + self.threads) + k * n_layers
@@ -72,31 +98,24 @@ cdef class Training:
     cdef Py_ssize_t lay_out(self, char *start, Py_ssize_t itemsize) noexcept:
         """Addresses for a block of everything from `start` on; returns the bytes it takes."""
         cdef training_t *c = self.members
-        cdef Py_ssize_t used = 0, block = c.block, count, work = 0, size
-        cdef int l, k
-        cdef dense_t *layer
-        cdef dense_t *last = &c.net.layers[c.net.n_layers - 1]
-        c.x = place(start, &used, block * c.net.layers[0].n_inputs * itemsize)
-        c.y = place(start, &used, block * last.n_outputs * itemsize)
-        c.labels = <int64_t *> place(start, &used, block * sizeof(int64_t))
-        c.weight = place(start, &used, block * itemsize)
-        c.losses = <double *> place(start, &used, block * sizeof(double))
+        cdef training_t *first
+        cdef Py_ssize_t used = 0, work = 0, size
+        cdef int l, k, groups = min(c.slices, self.threads)
         for l in range(c.net.n_layers):
-            layer = &c.net.layers[l]
-            count = block * layer.n_outputs * itemsize
-            layer.a = place(start, &used, count)
-            layer.z = place(start, &used, count) if keeps_z(&c.net, l) else layer.a
-            layer.delta = place(start, &used, count)
-            layer.da = NULL
-            size = (work_size(layer, <float *> NULL) if itemsize == sizeof(float)
-                    else work_size(layer, <double *> NULL))
+            size = (work_size(&c.net.layers[l], <float *> NULL) if itemsize == sizeof(float)
+                    else work_size(&c.net.layers[l], <double *> NULL))
             work = max(work, size)
+        c.gradients = place(start, &used, (c.slices - 1) * c.n_parameters * itemsize)
         for k in range(self.threads):
             c = &self.members[k]
-            if k > 0:
-                c.x, c.y, c.labels = self.members.x, self.members.y, self.members.labels
-                c.weight, c.losses = self.members.weight, self.members.losses
-                memcpy(c.net.layers, self.members.net.layers, c.net.n_layers * sizeof(dense_t))
+            c.gradients = self.members.gradients
+            if k < groups:
+                used = lay_out_block(c, start, used, itemsize)
+            else:
+                first = &self.members[k % groups]
+                c.x, c.y, c.labels = first.x, first.y, first.labels
+                c.weight, c.losses = first.weight, first.losses
+                memcpy(c.net.layers, first.net.layers, c.net.n_layers * sizeof(dense_t))
             c.net.layers[0].work = place(start, &used, work * itemsize) if work > 0 else NULL
             for l in range(1, c.net.n_layers):
                 c.net.layers[l].work = c.net.layers[0].work

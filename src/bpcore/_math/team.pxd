@@ -1,8 +1,11 @@
 """A team of threads that take one training step together: samples, then parameters.
 
-Every thread takes its share of the samples forward and back to every delta; after a barrier it
-sums and updates its share of every layer's outputs over all samples. No number is computed in
-another way or order than by one thread alone.
+A large batch is cut into slices, each with a gradient of its own; their number depends on the
+network and the batch alone. Threads share out the slices, so that a slice's activations stay with
+one processor; where there are more threads than slices, a group of them takes a slice together:
+each takes its share of the samples forward and back to every delta; after a barrier each sums its
+share of every layer's outputs over all samples. Then all meet, and each adds up and updates its
+share of the parameters. No number is computed in another way or order than by one thread alone.
 """
 from bpcore._math.network cimport network_t
 
@@ -17,6 +20,9 @@ cdef extern from "barrier.h" nogil:
 
 cdef enum:
     WORTH_A_THREAD = 150000  # multiply-adds of a step, below which a thread more does not pay
+    SLICES = 16              # at most
+    SLICE_ROWS = 128         # at least: a gradient's traffic must be repaid
+    SLICED_PARAMETERS = 262144  # at most: every slice has a gradient
 
 cdef struct member_t:  # one of the team
     int index
@@ -39,15 +45,45 @@ cdef inline Py_ssize_t share_end(const member_t *me, Py_ssize_t n) noexcept nogi
     return n if me.threads == 1 else n * (me.index + 1) // me.threads
 
 
+cdef inline int group_of(const member_t *me, int slices, barrier_t *barriers,
+                         member_t *part) noexcept nogil:
+    """The number of groups; me as a member of one of them, with a barrier of its own."""
+    cdef int groups = slices if slices < me.threads else me.threads
+    cdef int group = me.index % groups
+    part.index = me.index // groups
+    part.threads = (me.threads - group + groups - 1) // groups
+    part.barrier = &barriers[group]
+    return groups
+
+
+cdef inline Py_ssize_t work_a_sample(const network_t *net) noexcept nogil:
+    """Multiply-adds of a step for each sample, about; a third of it are the weights."""
+    cdef Py_ssize_t work = 0
+    cdef int l
+    for l in range(net.n_layers):
+        work += 3 * net.layers[l].n_inputs * net.layers[l].n_outputs
+    return work
+
+
+cdef inline int slice_count(const network_t *net, Py_ssize_t batch_size) noexcept nogil:
+    """Slices of a batch: by the network and the batch alone, so that sums keep their order."""
+    cdef Py_ssize_t work, slices = batch_size // SLICE_ROWS
+    if slices < 2:
+        return 1
+    work = work_a_sample(net)
+    if work // 3 > SLICED_PARAMETERS:
+        return 1
+    if slices > batch_size * work // WORTH_A_THREAD:
+        slices = batch_size * work // WORTH_A_THREAD
+    slices = SLICES if slices > SLICES else slices
+    return <int> slices if slices > 1 else 1
+
+
 cdef inline int team_size(
     const network_t *net, Py_ssize_t batch_size, int wanted
 ) noexcept nogil:
     """Threads that pay for steps of this size, at most `wanted`: each has work, and rows."""
-    cdef Py_ssize_t work = 0, size
-    cdef int l
-    for l in range(net.n_layers):
-        work += 3 * net.layers[l].n_inputs * net.layers[l].n_outputs
-    size = batch_size * work // WORTH_A_THREAD
+    cdef Py_ssize_t size = batch_size * work_a_sample(net) // WORTH_A_THREAD
     size = batch_size // 8 if size > batch_size // 8 else size
     size = wanted if size > wanted else size
     return <int> size if size > 1 and BARRIERS else 1
