@@ -190,19 +190,26 @@ class TestReservations:
 
     def test_goes_on_with_what_is_faster(self):
         team = threads.Team(2)
-        first, part = team.choose(2)
-        assert not first and part < 1
-        assert not hired()
-        team.record(False, 10, 2.0)
-        second, _ = team.choose(2)
-        assert second
-        team.record(True, 10, 1.0)
-        assert team.choose(2) == (True, 1.0)
-        team.record(True, 10, 5.0)
+        seconds = {False: iter([9.0, 2.0, 3.0, 8.0]), True: iter([1.0, 2.0, 2.0, 40.0, 50.0])}
+        for trial in range(2 * team.TRIALS):
+            many, part = team.choose(2)
+            assert many == bool(trial % 2)
+            assert part < 1
+            assert bool(hired()) == (trial > 0)
+            team.record(many, 10, next(seconds[many]))
+        assert team.choose(2) == (True, 1.0)  # its best was better
+        for slow in seconds[True]:
+            team.record(True, 10, slow)
         assert team.choose(2) == (False, 1.0)
         tried = [team.choose(2)[0] for _ in range(team.TRY_EVERY)]
         assert tried.count(True) == 1
         assert team.choose(1) == (False, 1.0)
+        assert team.choose(3)[1] < 1  # another size of step: measured anew
+
+    def test_a_stretch_of_no_steps_says_nothing(self):
+        team = threads.Team(2)
+        team.record(False, 0, 1.0)
+        assert team.choose(2)[0] is False
 
 
 def test_environment_variable_and_threadpoolctl():

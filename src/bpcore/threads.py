@@ -47,12 +47,14 @@ class Team:
     """The threads of a trainer: none before they are wanted, gone with it, or after a `with`.
 
     Whether more threads are faster depends on who else uses the processors, and that changes:
-    a team measures its steps with one thread and with all, goes on with what is faster, and now
-    and then tries the other for a short stretch.
+    a team measures its steps with one thread and with all, three times each to begin with, goes on
+    with what is faster, and now and then tries the other for a short stretch.
     """
 
+    TRIALS = 3
     TRY_EVERY = 50  # stretches
     TRY_LENGTH = 0.1  # of a stretch
+    FORGET = 0.25  # a slower measurement moves the memory by so much
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
@@ -60,6 +62,7 @@ class Team:
         self._process = 0  # that the threads of the pool belong to: a fork takes none along
         self._stretches = 0
         self._worth = 0
+        self._trials = {False: 0, True: 0}
         self._seconds: dict[bool, float] = {}  # of a step, with many threads (True) and with one
 
     def __enter__(self) -> Team:
@@ -80,12 +83,13 @@ class Team:
         if worth != self._worth:
             self._worth = worth
             self._seconds.clear()
+            self._trials = {False: 0, True: 0}
         self._stretches += 1
-        for many in (False, True):
-            if many not in self._seconds:
-                if many:
-                    self._hire()
-                return many, self.TRY_LENGTH
+        one, many = self._trials[False], self._trials[True]
+        if many < self.TRIALS:
+            if one > many:
+                self._hire()
+            return one > many, self.TRY_LENGTH
         faster = self._seconds[True] < self._seconds[False]
         if self._stretches % self.TRY_EVERY == 0:
             return not faster, self.TRY_LENGTH
@@ -108,9 +112,17 @@ class Team:
                 _running -= size
 
     def record(self, many: bool, steps: int, seconds: float) -> None:
-        """Remember how long steps took with many threads, or with one."""
-        if steps:
-            self._seconds[many] = seconds / steps
+        """Remember how long steps took with many threads, or with one.
+
+        What else runs on the processors only ever makes them slower: a faster measurement counts at
+        once, a slower one in part.
+        """
+        if not steps:
+            return
+        self._trials[many] += 1
+        took = seconds / steps
+        known = self._seconds.get(many, took)
+        self._seconds[many] = took if took < known else known + self.FORGET * (took - known)
 
     def _hire(self) -> None:
         """Start the threads, before anything is timed."""
