@@ -4,15 +4,22 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import contextlib
+import threading
+
 import numpy as np
+import scipy.sparse
+import threadpoolctl
 from pairs import diabetes, digits, fit, relative
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
 import bpcore as bp
+from bpcore import threads
 from bpcore.estimators import MLPClassifier, MLPRegressor
 from bpcore.estimators._data import Data
 from bpcore.estimators._gradients import NumpyGradient
+from bpcore.estimators._stochastic import team_of
 
 FEW = {"hidden_layer_sizes": (16,), "max_iter": 20, "random_state": 0}
 LOSSES = ["squared_error", "poisson", "absolute_error", "huber", "log_cosh"]
@@ -285,10 +292,87 @@ def test_dtype():
     assert fit(MLPClassifier(**FEW), X.astype("f"), y).coefs_[0].dtype == np.float32
 
 
-def test_n_threads_change_nothing():
-    X, y = digits()
-    curves = [fit(MLPClassifier(n_threads=n, **FEW), X, y).loss_curve_ for n in (None, 1, 4)]
-    assert curves[0] == curves[1] == curves[2]
+class TestThreads:
+    @pytest.fixture
+    def used(self, monkeypatch):
+        """For every stretch of steps whether several threads took it; they do wherever they may."""
+        used = []
+
+        def choose(self, worth):
+            if self._pool is None and self.wanted > 1:
+                self._hire()
+            return self.wanted > 1, 1.0
+
+        monkeypatch.setattr(threads, "get_limit", lambda: 8)
+        monkeypatch.setattr(threads.Team, "choose", choose)
+        monkeypatch.setattr(threads.Team, "record", lambda self, many, *_: used.append(many))
+        return used
+
+    @pytest.mark.parametrize(
+        ("parameters", "weighted", "kind"),
+        [
+            ({}, False, np.asarray),
+            ({"solver": "sgd", "batch_size": 250}, False, np.asarray),
+            ({}, True, np.asarray),
+            ({}, False, scipy.sparse.csr_matrix),
+            ({"solver": "lbfgs"}, False, np.asarray),
+            ({"early_stopping": True}, False, np.asarray),
+        ],
+        ids=["adam", "sgd", "weights", "sparse", "lbfgs", "stopped"],
+    )
+    def test_the_same_bits(self, used, parameters, weighted, kind, dtype):
+        X, y = digits()
+        X, weight = kind(X.astype(dtype)), np.arange(600) % 3 + 1.0 if weighted else None
+        parameters = {"hidden_layer_sizes": (70, 33), "max_iter": 3, "random_state": 0} | parameters
+        fitted = {}
+        for n_threads in (1, 2, 3):
+            used.clear()
+            fitted[n_threads] = fit(MLPClassifier(n_threads=n_threads, **parameters), X, y, weight)
+            assert len(used) >= 3
+            assert all(many == (n_threads > 1) for many in used)
+            assert fitted[n_threads].loss_ == fitted[1].loss_
+            np.testing.assert_array_equal(
+                fitted[n_threads].network_.parameters, fitted[1].network_.parameters, strict=True
+            )
+
+    def test_small_steps_are_no_work_for_two(self):
+        running = []
+        callback = [lambda _: running.append(threading.active_count())]
+        fit(MLPClassifier(n_threads=4, callbacks=callback, **FEW | {"batch_size": 5}), *digits(50))
+        assert set(running) == {threading.active_count()}
+
+    def test_how_many_by_default(self, monkeypatch):
+        for given, share, processors, expected in [
+            (None, None, 6, 6),
+            (None, "4", 6, 4),
+            (None, "8", 6, 6),
+            (None, "2,1", 6, 6),
+            (5, "1", 2, 5),
+        ]:
+            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+            if share is not None:
+                monkeypatch.setenv("OMP_NUM_THREADS", share)
+            monkeypatch.setenv("BPCORE_NUM_THREADS", str(processors))
+            assert team_of(MLPClassifier(n_threads=given)).wanted == expected
+
+    def test_limited_by_threadpoolctl(self, monkeypatch):
+        counts = []
+        stretch = threads.Team.stretch
+
+        @contextlib.contextmanager
+        def watched(self, size):
+            with stretch(self, size) as (count, start):
+                counts.append(count)
+                yield count, start
+
+        monkeypatch.setenv("BPCORE_NUM_THREADS", "2")
+        monkeypatch.setattr(threads.Team, "stretch", watched)
+        parameters = {"hidden_layer_sizes": (70, 33), "max_iter": 3, "random_state": 0}
+        with threadpoolctl.threadpool_limits(1):
+            fit(MLPClassifier(**parameters), *digits())
+        assert set(counts) == {1}
+        fit(MLPClassifier(**parameters), *digits())
+        assert set(counts) == {1, 2}
 
 
 class TestNetwork:

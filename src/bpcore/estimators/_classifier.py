@@ -88,8 +88,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     progress : bool, default=False
         A progress bar (extra `progress`).
     n_threads : int, optional
-        Upper bound of the threads of a fit; a fit uses one. Fits in several threads run side by
-        side, since epochs hold no GIL.
+        Upper bound of the threads of a fit, by default BPCORE_NUM_THREADS or the processors there
+        are, and no more than OMP_NUM_THREADS, by which joblib tells its processes their share.
+        More than one take part where the batches have work for them and that is faster; the
+        numbers are the same bits for any. Fits in threads of yours run side by side.
     dtype : {"float32", "float64"}, optional
         Of the weights and the arithmetic; by default that of X (float64 for lbfgs).
 

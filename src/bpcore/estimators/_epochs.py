@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
     from bpcore.estimators._losses import Loss
     from bpcore.estimators._rules import SGD, Adam
     from bpcore.network import Network
+    from bpcore.threads import Team
+
+
+class Task(NamedTuple):
+    """What the epochs of a fit train, on what, and how."""
+
+    network: Network
+    data: Data
+    batch_size: int
+    rule: SGD | Adam
+    alpha: float
+    loss: Loss
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return -(-self.data.n // self.batch_size)
 
 
 class CompiledEpochs:
@@ -24,47 +42,39 @@ class CompiledEpochs:
     Training of its own, which shares parameters and state.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        data: Data,
-        batch_size: int,
-        rule: SGD | Adam,
-        alpha: float,
-        loss: Loss,
-    ) -> None:
-        self._data, self._batch_size, self._rule, self._loss = data, batch_size, rule, loss
-        self._steps = -(-data.n // batch_size)
-        operations = 6 * batch_size * network.parameters.size
+    def __init__(self, task: Task, team: Team) -> None:
+        self._task, self._team = task, team
+        operations = 6 * task.batch_size * task.network.parameters.size
         self._stretch = max(1, int(STRETCH_OPERATIONS / operations))
-        full, rest = divmod(data.n, batch_size)
-        self._full = full
-        self._whole = self._training(network, alpha, batch_size)
-        self._rest: Any = self._training(network, alpha, rest) if rest else None
+        self._full, rest = divmod(task.data.n, task.batch_size)
+        self._whole = self._training(task.batch_size)
+        self._rest: Any = self._training(rest) if rest else None
 
-    def _training(self, network: Network, alpha: float, n: int) -> Any:
+    def _training(self, n: int) -> Any:
         """Return the kernel for batches of n samples."""
-        scale = self._loss.gradient_scale
+        network, rule, loss = self._task.network, self._task.rule, self._task.loss
         return kernels.Training(
             network._kernel,
             network.parameters,
             network.gradient,
-            self._rule.kernel_rule(),
-            *self._rule.vectors(),
-            self._rule.counter,
+            rule.kernel_rule(),
+            *rule.vectors(),
+            rule.counter,
             n,
             0.0,
-            scale * alpha / n,
+            loss.gradient_scale * self._task.alpha / n,
             0.0,
-            largest_loss=self._loss.largest(network.parameters.dtype),
+            self._team.wanted,
+            loss.largest(network.parameters.dtype),
         )
 
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
-        rates = self._rule.rates(self._steps)
+        task = self._task
+        rates = task.rule.rates(task.steps)
         self._whole.reset_loss()
         total = 0.0
-        for data, rows, start, stop, offset in pieces(self._data, order, self._batch_size):
+        for data, rows, start, stop, offset in pieces(task.data, order, task.batch_size):
             here = rates[offset:]
             middle = min(stop, self._full)
             if not self._stretches(self._whole, data, rows, start - offset, middle - offset, here):
@@ -76,7 +86,7 @@ class CompiledEpochs:
                 ):
                     return math.nan
                 total = self._rest.loss_sum
-        return (self._whole.loss_sum + total) / self._data.n / self._loss.value_scale
+        return (self._whole.loss_sum + total) / task.data.n / task.loss.value_scale
 
     def _stretches(
         self,
@@ -88,12 +98,53 @@ class CompiledEpochs:
         rates: np.ndarray,
     ) -> bool:
         """Run the steps, between stretches of which signals are heard; return False at a NaN."""
+        batches = (*data, order, self._task.batch_size)
         while step < stop:
-            until = min(step + self._stretch, stop)
-            step = training.run(*data, order, self._batch_size, step, until, rates)
-            if step < until:
+            done, until = run_stretch(
+                training, self._team, batches, step, stop, rates, self._stretch
+            )
+            if done < until:
                 return False
+            step = done
         return True
+
+
+def run_stretch(
+    training: Any,
+    team: Team,
+    batches: tuple[Any, ...],
+    step: int,
+    stop: int,
+    rates: np.ndarray,
+    length: int = 1,
+) -> tuple[int, int]:
+    """Run some of the steps from `step` on, with the team's threads where they are faster.
+
+    Parameters
+    ----------
+    training : kernels.Training
+    team : Team
+    batches : tuple
+        Data, order and batch size, as `training.run` takes them.
+    step, stop : int
+        The first of the steps, and the end of them.
+    rates : ndarray
+    length : int
+        So many steps at most.
+
+    Returns
+    -------
+    tuple of int
+        The step it got to, and the one it was to get to.
+    """
+    worth = training.team_size(batches[-1])
+    many, part = team.choose(worth)
+    until = min(step + max(1, int(part * length)), stop)
+    began = time.perf_counter()
+    with team.stretch(worth if many else 1) as (threads, start_thread):
+        done = training.run(*batches, step, until, rates, threads, start_thread)
+    team.record(threads > 1, done - step, time.perf_counter() - began)
+    return done, until
 
 
 class SteppedEpochs:
@@ -103,36 +154,26 @@ class SteppedEpochs:
     `NumpyGradient` does.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        data: Data,
-        batch_size: int,
-        rule: SGD | Adam,
-        alpha: float,
-        loss: Loss,
-        gradient: Any,
-    ) -> None:
-        self._network, self._data, self._batch_size = network, data, batch_size
-        self._rule, self._gradient = rule, gradient
-        self._penalty = Penalty(network, alpha, loss)
-        self._steps = -(-data.n // batch_size)
+    def __init__(self, task: Task, gradient: Any) -> None:
+        self._task, self._gradient = task, gradient
+        self._penalty = Penalty(task.network, task.alpha, task.loss)
 
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
-        net, rule = self._network, self._rule
-        rates, kernel_rule = rule.rates(self._steps), rule.kernel_rule()
+        net, rule, n = self._task.network, self._task.rule, self._task.data.n
+        batch_size = self._task.batch_size
+        rates, kernel_rule = rule.rates(self._task.steps), rule.kernel_rule()
         first, second = rule.vectors()
         accumulated = 0.0
-        for data, rows, start, stop, offset in pieces(self._data, order, self._batch_size):
+        for data, rows, start, stop, offset in pieces(self._task.data, order, batch_size):
             for step in range(start, stop):
-                C, total = self._gradient(data, rows, self._batch_size, step - offset)
+                C, total = self._gradient(data, rows, batch_size, step - offset)
                 if not math.isfinite(C):
                     return math.nan
                 if total == 0:  # nothing in this batch counts
                     continue
                 C += self._penalty.add(total)
-                accumulated += C * min(self._batch_size, self._data.n - step * self._batch_size)
+                accumulated += C * min(batch_size, n - step * batch_size)
                 kernels.update_parameters(
                     kernel_rule,
                     net.parameters,
@@ -143,7 +184,7 @@ class SteppedEpochs:
                     rule.counter,
                     False,
                 )
-        return accumulated / self._data.n
+        return accumulated / n
 
 
 class Penalty:

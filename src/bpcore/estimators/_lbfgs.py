@@ -14,17 +14,17 @@ from sklearn.exceptions import ConvergenceWarning
 from bpcore.estimators._data import rows_in_a_piece
 from bpcore.estimators._epochs import Penalty
 from bpcore.estimators._gradients import KernelGradient
-from bpcore.estimators._stochastic import needs_numpy, numpy_gradient
+from bpcore.estimators._stochastic import needs_numpy, numpy_gradient, team_of
 
 if TYPE_CHECKING:
     from bpcore.estimators._data import Data
     from bpcore.network import Network
+    from bpcore.threads import Team
 
 
 def fit(estimator: Any, data: Data) -> None:
     """Minimise the penalised loss of all samples."""
     network = estimator._network
-    objective = _Objective(estimator, data)
     iteration = 0
 
     def report(intermediate_result: scipy.optimize.OptimizeResult) -> None:
@@ -32,18 +32,20 @@ def fit(estimator: Any, data: Data) -> None:
         iteration += 1
         print(f"Iteration {iteration}, loss = {intermediate_result.fun:.8f}")
 
-    result = scipy.optimize.minimize(
-        objective,
-        network.parameters[objective.order],
-        method="L-BFGS-B",
-        jac=True,
-        callback=report if estimator.verbose else None,
-        options={
-            "maxfun": estimator.max_fun,
-            "maxiter": estimator.max_iter,
-            "gtol": estimator.tol,
-        },
-    )
+    with team_of(estimator) as team:
+        objective = _Objective(estimator, data, team)
+        result = scipy.optimize.minimize(
+            objective,
+            network.parameters[objective.order],
+            method="L-BFGS-B",
+            jac=True,
+            callback=report if estimator.verbose else None,
+            options={
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
+            },
+        )
     if result.status != 0:
         warnings.warn(
             f"lbfgs has not converged after {result.nit} iterations and {result.nfev} evaluations "
@@ -65,7 +67,7 @@ class _Objective:
     as scikit-learn's do.
     """
 
-    def __init__(self, estimator: Any, data: Data) -> None:
+    def __init__(self, estimator: Any, data: Data, team: Team) -> None:
         self._estimator, self._network, self._data = estimator, estimator._network, data
         self._penalty = Penalty(estimator._network, estimator.alpha, estimator._loss)
         self.order = packed_order(estimator._network)
@@ -73,7 +75,9 @@ class _Objective:
         self._gradient = (
             numpy_gradient(estimator)
             if needs_numpy(estimator)
-            else KernelGradient(estimator._network, estimator._loss, min(self._rows, data.n), 1)
+            else KernelGradient(
+                estimator._network, estimator._loss, min(self._rows, data.n), 1, team
+            )
         )
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from contextlib import ExitStack
@@ -13,10 +14,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from bpcore.callbacks import as_callback, progress_bar
-from bpcore.estimators._epochs import CompiledEpochs, SteppedEpochs
+from bpcore.cpu import default_threads
+from bpcore.estimators._epochs import CompiledEpochs, SteppedEpochs, Task
 from bpcore.estimators._gradients import KernelGradient, NumpyGradient
 from bpcore.estimators._rules import rule_of
 from bpcore.history import History
+from bpcore.threads import Team
 
 if TYPE_CHECKING:
     from bpcore.estimators._data import Data
@@ -82,7 +85,6 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     if estimator.early_stopping and validation_data is None:
         data, validation_data = _split(estimator, data)
     batch_size = _batch_size(estimator, data.n)
-    epochs = _epochs(estimator, data, batch_size)
     order = np.arange(data.n) if estimator.shuffle else None
     state = FitState(estimator, network)
     # Typed for a Trainer, which a FitState is like enough.
@@ -97,6 +99,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     diverged = False
     try:
         with ExitStack() as ends:
+            team = ends.enter_context(team_of(estimator))
+            epochs = _epochs(estimator, data, batch_size, team)
             for hook in hooks:
                 ends.callback(hook.on_train_end, state)
                 hook.on_train_begin(state)
@@ -157,17 +161,30 @@ def _batch_size(estimator: Any, n: int) -> int:
     return int(min(estimator.batch_size, n))
 
 
-def _epochs(estimator: Any, data: Data, batch_size: int) -> CompiledEpochs | SteppedEpochs:
+def _epochs(
+    estimator: Any, data: Data, batch_size: int, team: Team
+) -> CompiledEpochs | SteppedEpochs:
     """Return what runs the epochs: one compiled call each wherever that can be."""
     network, loss, alpha = estimator._network, estimator._loss, estimator.alpha
-    rule = estimator._optimizer
+    task = Task(network, data, batch_size, estimator._optimizer, alpha, loss)
     if needs_numpy(estimator):
-        gradient: Any = numpy_gradient(estimator)
-    elif data.weight is None and (alpha == 0 or loss.gradient_scale == loss.value_scale):
-        return CompiledEpochs(network, data, batch_size, rule, alpha, loss)
-    else:
-        gradient = KernelGradient(network, loss, batch_size, -(-data.n // batch_size))
-    return SteppedEpochs(network, data, batch_size, rule, alpha, loss, gradient)
+        return SteppedEpochs(task, numpy_gradient(estimator))
+    if data.weight is None and (alpha == 0 or loss.gradient_scale == loss.value_scale):
+        return CompiledEpochs(task, team)
+    return SteppedEpochs(task, KernelGradient(network, loss, batch_size, task.steps, team))
+
+
+def team_of(estimator: Any) -> Team:
+    """Return the threads of a fit, at most n_threads.
+
+    By default as many as a `bpcore.Trainer` takes, but no more than OMP_NUM_THREADS, by which
+    joblib tells each of its processes how many are its share.
+    """
+    if estimator.n_threads is not None:
+        return Team(int(estimator.n_threads))
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    wanted = default_threads()
+    return Team(min(wanted, int(share)) if share.isdecimal() and int(share) > 0 else wanted)
 
 
 def needs_numpy(estimator: Any) -> bool:
