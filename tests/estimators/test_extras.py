@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 import contextlib
+import pickle
 import threading
 
 import numpy as np
@@ -12,11 +13,12 @@ import scipy.sparse
 import threadpoolctl
 from pairs import diabetes, digits, fit, relative
 from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
 import bpcore as bp
 from bpcore import threads
-from bpcore.estimators import MLPClassifier, MLPRegressor
+from bpcore.estimators import MLPClassifier, MLPRegressor, _stochastic
 from bpcore.estimators._data import Data
 from bpcore.estimators._gradients import NumpyGradient
 from bpcore.estimators._stochastic import team_of
@@ -229,10 +231,94 @@ class TestValidation:
         assert max(scores[: -classifier.n_iter_no_change]) == classifier.best_validation_score_
         assert classifier.score(X[400:], y[400:]) == classifier.best_validation_score_
 
-    def test_partial_fit_needs_it_to_stop(self):
+
+class TestPartialFitStops:
+    """Without validation_data: every call holds out samples of its own."""
+
+    @pytest.fixture
+    def splits(self, monkeypatch):
+        """The indices (trained, held out) of every split."""
+        splits = []
+
+        def recorded(*arguments, **more):
+            splits.append(train_test_split(*arguments, **more))
+            return splits[-1]
+
+        monkeypatch.setattr(_stochastic, "train_test_split", recorded)
+        return splits
+
+    @pytest.mark.parametrize("random_state", [None, 0, "RandomState"])
+    @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+    def test_by_the_same_samples(self, splits, cls, random_state):
         X, y = digits()
-        with pytest.raises(ValueError, match="validation_data"):
-            MLPClassifier(early_stopping=True).partial_fit(X, y, classes=range(10))
+        if random_state == "RandomState":
+            random_state = np.random.RandomState(0)
+        parameters = {"learning_rate_init": 0.02, "tol": 0.01, "random_state": random_state}
+        estimator = cls(early_stopping=True, **parameters)
+        first = {"classes": range(10)} if cls is MLPClassifier else {}
+        for k in range(300):
+            estimator.partial_fit(X, y, **first)
+            if k == 3:
+                estimator = pickle.loads(pickle.dumps(estimator))
+            if estimator.converged_:
+                break
+            held_out = splits[-1][1]
+            score = estimator.score(X[held_out], y[held_out])
+            assert relative(estimator.validation_scores_[-1], score) < 1e-12
+        assert estimator.converged_
+        assert estimator.t_ == 540 * len(splits)
+        for trained, held_out in splits:
+            np.testing.assert_array_equal(held_out, splits[0][1])
+            assert not set(trained) & set(held_out)
+            assert len(held_out) == 60
+        scores = estimator.validation_scores_
+        assert len(scores) == len(estimator.validation_loss_curve_) == len(splits)
+        best = max(scores)
+        assert estimator.best_validation_score_ == best
+        assert relative(estimator.score(X[held_out], y[held_out]), best) < 1e-12
+
+    def test_the_share_that_is_asked_for(self, splits):
+        X, y = diabetes(3)
+        regressor = MLPRegressor(early_stopping=True, validation_fraction=0.25)
+        regressor.partial_fit(X[:100], y[:100], np.arange(100.0)).partial_fit(X[:60], y[:60])
+        assert [len(held_out) for _, held_out in splits] == [25, 15]
+        assert regressor.t_ == 75 + 45
+
+    def test_batches_that_lack_classes(self, splits):
+        X, y = digits(300, 2)
+        zeros, ones = np.flatnonzero(y == 0), np.flatnonzero(y == 1)
+        few = np.concatenate([zeros[:30], ones[:1]])
+        even = np.concatenate([zeros[:30], ones[:10]])
+        classifier = MLPClassifier(early_stopping=True, random_state=0)
+        for batch in (zeros[:20], few, few[:11], even):
+            classifier.partial_fit(X[batch], y[batch], classes=[0, 1])
+        assert [len(held_out) for _, held_out in splits] == [2, 4, 2, 4]
+        assert (y[even][splits[-1][1]] == 1).sum() == 1  # of four, as of the batch
+
+    def test_batches_that_are_too_small(self):
+        X, y = digits()
+        classifier = MLPClassifier(early_stopping=True)
+        with pytest.raises(ValueError, match="too small: it has 1 of 10 samples"):
+            classifier.partial_fit(X[:10], y[:10], classes=range(10))
+        classifier.partial_fit(X[:10], y[:10], validation_data=(X[20:], y[20:]))
+
+    def test_not_after_scores_on_other_samples(self):
+        X, y = digits()
+        given = {"validation_data": (X[400:], y[400:])}
+        fitted = fit(MLPClassifier(early_stopping=True, **FEW), X[:400], y[:400])
+        by_given = MLPClassifier(early_stopping=True, **FEW)
+        by_given.partial_fit(X[:400], y[:400], classes=range(10), **given)
+        for classifier in (fitted, by_given):
+            weights = classifier.coefs_[0].copy()
+            with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+                classifier.partial_fit(X[:400], y[:400])
+            np.testing.assert_array_equal(classifier.coefs_[0], weights)
+            classifier.partial_fit(X[:400], y[:400], **given)
+        plain = fit(MLPClassifier(**FEW), X, y).set_params(early_stopping=True)
+        assert len(plain.partial_fit(X, y).validation_scores_) == 1
+        fit(plain, X, y)  # which holds out others
+        with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+            plain.partial_fit(X, y)
 
 
 class TestCallbacks:

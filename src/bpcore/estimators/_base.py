@@ -158,11 +158,10 @@ class BaseMLP(BaseEstimator):
                 f"dropout is {self.dropout}, which lbfgs cannot have, since its loss must not "
                 "change between evaluations: use solver='adam' or 'sgd', or dropout=0"
             )
-        if incremental and self.early_stopping and validation_data is None:
-            raise ValueError(
-                "partial_fit does not support early_stopping=True without data to stop by: pass "
-                "validation_data=(X_val, y_val)"
-            )
+        if not incremental:
+            vars(self).pop("_held_out_seed", None)
+        elif self.early_stopping and validation_data is None:
+            self._check_scores_go_on()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         refuse_masked(X=X, y=y, sample_weight=sample_weight)
         X, y, n_outputs = self._validate_input(X, y, incremental, reset=first)
@@ -364,6 +363,15 @@ class BaseMLP(BaseEstimator):
     def _promoted(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return a in the dtype that products of X and the weights would have."""
         return a if dtype == a.dtype else a.astype(np.result_type(dtype, a.dtype), copy=False)
+
+    def _check_scores_go_on(self) -> None:
+        """Raise if the best score is of samples that partial_fit has not held out itself."""
+        if getattr(self, "validation_scores_", None) and not hasattr(self, "_held_out_seed"):
+            raise ValueError(
+                "partial_fit does not support early_stopping=True once there are scores on other "
+                "samples, those that fit held out or validation_data: pass "
+                "validation_data=(X_val, y_val), samples that were not trained on"
+            )
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":

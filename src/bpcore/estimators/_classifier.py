@@ -233,8 +233,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         classes : array-like of shape (n_classes,), optional
             All classes there are; the first call needs them.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Scored after the epoch. early_stopping needs it here: once the score has not risen by
-            tol in n_iter_no_change calls, `converged_` is True and the best weights are back.
+            Scored after the epoch, `validation_loss_curve_`. With early_stopping it decides in
+            the place of the samples that would be held out.
 
         Returns
         -------
@@ -243,8 +243,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError
-            Data that will not do, classes missing or others than before, or early_stopping
-            without validation_data.
+            Data that will not do; classes missing, or others than before; early_stopping after
+            scores on other samples, as fit leaves them, without validation_data.
+
+        Notes
+        -----
+        With early_stopping every call holds out validation_fraction of its samples, of which the
+        same number is always parted alike: samples that are given again in the same order are
+        either trained on or scored on. Once the score has not risen by tol in more than
+        n_iter_no_change calls, `converged_` is True and the best weights are back. Callbacks and
+        progress are fit's.
         """
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()

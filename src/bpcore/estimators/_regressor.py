@@ -238,8 +238,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Scored after the epoch. early_stopping needs it here: once the score has not risen by
-            tol in n_iter_no_change calls, `converged_` is True and the best weights are back.
+            Scored after the epoch, `validation_loss_curve_`. With early_stopping it decides in
+            the place of the samples that would be held out.
 
         Returns
         -------
@@ -248,7 +248,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises
         ------
         ValueError
-            Data that will not do, or early_stopping without validation_data.
+            Data that will not do; early_stopping after scores on other samples, as fit leaves
+            them, without validation_data.
+
+        Notes
+        -----
+        With early_stopping every call holds out validation_fraction of its samples, of which the
+        same number is always parted alike: samples that are given again in the same order are
+        either trained on or scored on. Once the score has not risen by tol in more than
+        n_iter_no_change calls, `converged_` is True and the best weights are back. Callbacks and
+        progress are fit's.
         """
         return self._fit(X, y, sample_weight, validation_data, incremental=True)
 

@@ -83,7 +83,7 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     if not hasattr(estimator, "loss_curve_"):  # the fit before was lbfgs's
         start(estimator)
     if estimator.early_stopping and validation_data is None:
-        data, validation_data = _split(estimator, data)
+        data, validation_data = _split(estimator, data, incremental)
     batch_size = _batch_size(estimator, data.n)
     order = np.arange(data.n) if estimator.shuffle else None
     state = FitState(estimator, network)
@@ -132,21 +132,44 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
         network.parameters[...] = best
 
 
-def _split(estimator: Any, data: Data) -> tuple[Data, Data]:
-    """Return data to train on and data to stop by, as train_test_split parts them."""
-    two_classes = is_classifier(estimator) and estimator.n_outputs_ == 1
+def _split(estimator: Any, data: Data, incremental: bool) -> tuple[Data, Data]:
+    """Return data to train on and data to stop by, as train_test_split parts them.
+
+    Calls of partial_fit part the same number of samples alike, so that no sample of a batch that
+    comes again is trained on in one call and scored on in another.
+    """
+    random_state = estimator._random_state
+    if incremental:
+        if not hasattr(estimator, "_held_out_seed"):
+            estimator._held_out_seed = int(random_state.randint(2**31 - 1))
+        random_state = estimator._held_out_seed
     trained, held_out = train_test_split(
         np.arange(data.n),
-        random_state=estimator._random_state,
+        random_state=random_state,
         test_size=estimator.validation_fraction,
-        stratify=data.rows.astype(bool) if two_classes else None,
+        stratify=_strata(estimator, data, incremental),
     )
     if len(held_out) < 2:
         raise ValueError(
             f"The validation set is too small: it has {len(held_out)} of {data.n} samples. "
-            "Raise validation_fraction or fit on more samples"
+            "Raise validation_fraction, fit on more samples or pass validation_data=(X_val, y_val)"
         )
     return data.select(trained), data.select(held_out)
+
+
+def _strata(estimator: Any, data: Data, incremental: bool) -> np.ndarray | None:
+    """Return the class of every sample where both parts of a split are to have its share of both.
+
+    As in scikit-learn that is with two classes. A batch of partial_fit may hold too few of one.
+    """
+    if not (is_classifier(estimator) and estimator.n_outputs_ == 1):
+        return None
+    positive: np.ndarray = data.rows.astype(bool)
+    if incremental:
+        counts = np.unique(positive, return_counts=True)[1]
+        if counts.min() < 2 or estimator.validation_fraction * data.n <= len(counts) - 1:
+            return None
+    return positive
 
 
 def _batch_size(estimator: Any, n: int) -> int:
