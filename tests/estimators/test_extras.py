@@ -56,15 +56,18 @@ class TestLosses:
         assert relative(plain.loss_, plain.validation_loss_curve_[0]) < 0.1
 
     @pytest.mark.parametrize("batch_size", [442, 50])
+    @pytest.mark.parametrize("n_targets", [1, 3])
     @pytest.mark.parametrize("loss", ["absolute_error", "huber", "squared_error"])
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
-    def test_both_kinds_of_epochs_agree(self, loss, batch_size, solver):
-        X, y = diabetes(1 if loss == "squared_error" else 3)
-        parameters = {**FEW, "loss": loss, "batch_size": batch_size, "solver": solver}
+    def test_both_kinds_of_epochs_agree(self, loss, n_targets, batch_size, solver):
+        X, y = diabetes(n_targets)
+        parameters = {**FEW, "loss": loss, "batch_size": batch_size, "solver": solver, "alpha": 0.1}
         compiled = fit(MLPRegressor(**parameters), X, y)
         stepped = fit(MLPRegressor(**parameters), X, y, np.ones(len(X)))
         in_numpy = fit(MLPRegressor(**parameters, output_weight=np.ones(compiled.n_outputs_)), X, y)
+        sparse = fit(MLPRegressor(**parameters), scipy.sparse.csr_array(X), y)
         assert relative(stepped.loss_curve_, compiled.loss_curve_) < 1e-10
+        assert relative(sparse.loss_curve_, compiled.loss_curve_) < 1e-10
         assert relative(in_numpy.loss_curve_, compiled.loss_curve_) < 1e-10
 
     def test_output_weights(self):
@@ -414,7 +417,7 @@ class TestThreads:
         for n_threads in (1, 2, 3):
             used.clear()
             fitted[n_threads] = fit(MLPClassifier(n_threads=n_threads, **parameters), X, y, weight)
-            assert len(used) >= 3
+            assert len(used) >= 3 or n_threads == 1
             assert all(many == (n_threads > 1) for many in used)
             assert fitted[n_threads].loss_ == fitted[1].loss_
             np.testing.assert_array_equal(

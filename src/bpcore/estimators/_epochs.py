@@ -40,12 +40,20 @@ class CompiledEpochs:
 
     The penalty is α/2n ΣW² with n the samples of the batch, so a last, smaller batch has a
     Training of its own, which shares parameters and state.
+
+    The kernel's C is value_scale times the loss plus gradient_scale times the penalty. Where the
+    two differ (the squared error of several outputs), it is not the value that is wanted, and the
+    penalty is added up between steps.
     """
 
     def __init__(self, task: Task, team: Team) -> None:
         self._task, self._team = task, team
         operations = 6 * task.batch_size * task.network.parameters.size
         self._stretch = max(1, int(STRETCH_OPERATIONS / operations))
+        self._share = 1 - task.loss.gradient_scale / task.loss.value_scale
+        self._penalty: Any = None
+        if task.alpha and self._share:
+            self._penalty, self._stretch = Penalty(task.network, task.alpha, task.loss), 1
         self._full, rest = divmod(task.data.n, task.batch_size)
         self._whole = self._training(task.batch_size)
         self._rest: Any = self._training(rest) if rest else None
@@ -73,7 +81,7 @@ class CompiledEpochs:
         task = self._task
         rates = task.rule.rates(task.steps)
         self._whole.reset_loss()
-        total = 0.0
+        self._penalties = total = 0.0
         for data, rows, start, stop, offset in pieces(task.data, order, task.batch_size):
             here = rates[offset:]
             middle = min(stop, self._full)
@@ -86,7 +94,8 @@ class CompiledEpochs:
                 ):
                     return math.nan
                 total = self._rest.loss_sum
-        return (self._whole.loss_sum + total) / task.data.n / task.loss.value_scale
+        loss = (self._whole.loss_sum + total) / task.loss.value_scale
+        return (loss + self._share * self._penalties) / task.data.n
 
     def _stretches(
         self,
@@ -100,6 +109,8 @@ class CompiledEpochs:
         """Run the steps, between stretches of which signals are heard; return False at a NaN."""
         batches = (*data, order, self._task.batch_size)
         while step < stop:
+            if self._penalty is not None:  # α/2n ΣW² for each of n samples
+                self._penalties += self._penalty.value(1.0)
             done, until = run_stretch(
                 training, self._team, batches, step, stop, rates, self._stretch
             )
@@ -137,6 +148,8 @@ def run_stretch(
     tuple of int
         The step it got to, and the one it was to get to.
     """
+    if training.threads == length == 1:  # a small step is done sooner than threads are reserved
+        return training.run(*batches, step, step + 1, rates), step + 1
     worth = training.team_size(batches[-1])
     many, part = team.choose(worth)
     until = min(step + max(1, int(part * length)), stop)
@@ -194,6 +207,10 @@ class Penalty:
         self._alpha, self._scale = float(alpha), loss.gradient_scale
         self._layers = [(layer.W.reshape(-1), layer.dW.reshape(-1)) for layer in network.layers]
 
+    def value(self, total: float) -> float:
+        """Return it for weights that sum to `total`."""
+        return 0.5 * self._alpha / total * sum(float(np.dot(W, W)) for W, _ in self._layers)
+
     def add(self, total: float) -> float:
         """Add its gradient, scaled as the loss's is, to the network's; return its value.
 
@@ -204,8 +221,7 @@ class Penalty:
         """
         if self._alpha == 0:
             return 0.0
-        share, squares = self._alpha / total, 0.0
+        value = self.value(total)
         for W, dW in self._layers:
-            squares += float(np.dot(W, W))
-            dW += W * W.dtype.type(self._scale * share)
-        return 0.5 * share * squares
+            dW += W * W.dtype.type(self._scale * self._alpha / total)
+        return value

@@ -192,7 +192,7 @@ def _epochs(
     task = Task(network, data, batch_size, estimator._optimizer, alpha, loss)
     if needs_numpy(estimator):
         return SteppedEpochs(task, numpy_gradient(estimator))
-    if data.weight is None and (alpha == 0 or loss.gradient_scale == loss.value_scale):
+    if data.weight is None:
         return CompiledEpochs(task, team)
     return SteppedEpochs(task, KernelGradient(network, loss, batch_size, task.steps, team))
 
