@@ -3,69 +3,75 @@
 from __future__ import annotations
 
 import operator
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from bpcore.estimators import _convert, _lbfgs, _stochastic
 from bpcore.estimators._data import Data, rows_in_a_piece, samples_of
 from bpcore.estimators._initialize import draw_parameters
 from bpcore.estimators._losses import from_outputs, log_cosh, loss_of
-from bpcore.layers import ACTIVATIONS, Dense
+from bpcore.estimators._parameters import (
+    CONSTRAINTS,
+    FLOATS,
+    KERNEL_NAMES,
+    activations_of,
+    hidden_sizes,
+)
+from bpcore.layers import Dense
 from bpcore.network import Network
 
 if TYPE_CHECKING:
     from bpcore.estimators._losses import Loss
 
-# scikit-learn's names of activations that have another one here
-_KERNEL_NAMES = {"logistic": "sigmoid"}
-# softmax is the output's, whose gradient is written for it
-_HIDDEN = {"logistic", *ACTIVATIONS} - {"softmax"}
-_FLOATS: tuple[Any, ...] = (np.float64, np.float32)
-
 
 class BaseMLP(BaseEstimator):
     """Parameters, fit and raw predictions of both estimators."""
 
-    _parameter_constraints: dict = {  # noqa: RUF012  scikit-learn reads it from the class
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(_HIDDEN), list, tuple],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "callbacks": [list, tuple],
-        "progress": ["boolean"],
-        "n_threads": [None, Interval(Integral, 1, None, closed="left")],
-        "dtype": [None, StrOptions({"float32", "float64"}), Options(type, set(_FLOATS))],
-    }
+    # Written here once for those who read or complete them; each class's __init__ sets its own.
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: Any
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    dropout: float
+    callbacks: Any
+    progress: bool
+    n_threads: int | None
+    dtype: Any
+
+    _parameter_constraints = CONSTRAINTS
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Set the parameters as they were given to __init__, unlooked at, as clone wants it.
+
+        `given` is the __init__'s locals(): its signature is then the only list of them.
+        """
+        for name, value in given.items():
+            if name != "self":
+                setattr(self, name, value)
 
     @property
     def network_(self) -> Network:
@@ -151,15 +157,15 @@ class BaseMLP(BaseEstimator):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: Any, *, incremental: bool
     ) -> BaseMLP:
-        hidden = self._hidden_sizes()
-        activations = self._activations(len(hidden))
+        hidden = hidden_sizes(self)
+        activations = activations_of(self, len(hidden))
         if self.dropout and self.solver == "lbfgs":
             raise ValueError(
                 f"dropout is {self.dropout}, which lbfgs cannot have, since its loss must not "
                 "change between evaluations: use solver='adam' or 'sgd', or dropout=0"
             )
         if not incremental:
-            vars(self).pop("_held_out_seed", None)
+            self.__dict__.pop("_held_out_seed", None)
         elif self.early_stopping and validation_data is None:
             self._check_scores_go_on()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
@@ -212,7 +218,7 @@ class BaseMLP(BaseEstimator):
 
     @property
     def _loss(self) -> Loss:
-        output = _KERNEL_NAMES.get(self.out_activation_, self.out_activation_)
+        output = KERNEL_NAMES.get(self.out_activation_, self.out_activation_)
         return loss_of(self._loss_name, output, self.n_outputs_)
 
     def _bind(self) -> None:
@@ -226,7 +232,7 @@ class BaseMLP(BaseEstimator):
             return
         coefs = [np.asarray(W) for W in self.coefs_]
         sizes = [coefs[0].shape[0], *(W.shape[1] for W in coefs)]
-        activations = self._activations(len(coefs) - 1)[: len(coefs) - 1]
+        activations = activations_of(self, len(coefs) - 1)[: len(coefs) - 1]
         network = self._make_network(sizes, activations, coefs[0].dtype)
         for layer, W, b in zip(network.layers, coefs, self.intercepts_, strict=True):
             layer._kernel.W[...], layer._kernel.b[...] = W.T, b
@@ -244,38 +250,6 @@ class BaseMLP(BaseEstimator):
             )
         ]
         return Network(layers, loss.kernel or log_cosh)
-
-    def _hidden_sizes(self) -> list[int]:
-        """Return hidden_layer_sizes as a list of positive ints."""
-        given = self.hidden_layer_sizes
-        sizes = list(given) if hasattr(given, "__iter__") else [given]
-        for size in sizes:
-            if not isinstance(size, Integral) or isinstance(size, (bool, np.bool_)):
-                raise InvalidParameterError(
-                    f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be a "
-                    f"positive integer or a sequence of them. Got {given!r} instead."
-                )
-            if size <= 0:
-                raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
-
-    def _activations(self, n_hidden: int) -> list[str]:
-        """Return the kernels' names: one for each hidden layer, and again that of the last one."""
-        given = self.activation
-        names = [given] * max(1, n_hidden) if isinstance(given, str) else list(given)
-        for name in names:
-            if not isinstance(name, str) or name not in _HIDDEN:
-                raise InvalidParameterError(
-                    f"The 'activation' parameter of {type(self).__name__} must be made of "
-                    f"{', '.join(sorted(_HIDDEN))}. Got {name!r} instead."
-                )
-        if not isinstance(given, str) and len(names) != n_hidden:
-            raise ValueError(
-                f"activation has {len(names)} names, wanted one for each of the {n_hidden} hidden "
-                "layers, or a single name for all of them"
-            )
-        names = [_KERNEL_NAMES.get(name, name) for name in names]
-        return [*names[:n_hidden], names[-1] if names else "identity"]
 
     def _check_network(self, sizes: list[int]) -> None:
         """Raise if a warm start or partial_fit wants another network than there is."""
@@ -340,7 +314,7 @@ class BaseMLP(BaseEstimator):
         net = self._network
         if type(X) is np.ndarray and X.ndim == 2 and not hasattr(self, "feature_names_in_"):
             dtype = X.dtype
-            if dtype in _FLOATS and X.shape[1] == net.layers[0].n_inputs and len(X):
+            if dtype in FLOATS and X.shape[1] == net.layers[0].n_inputs and len(X):
                 try:
                     return self._promoted(net._kernel.predict(X), dtype)
                 except ValueError:  # NaN or Inf: scikit-learn's check says so below
