@@ -1,10 +1,7 @@
 """Errors of scikit-learn's kind, and clear ones where its own leak from below."""
 
-import pytest
-
-pytest.importorskip("sklearn")
-
 import numpy as np
+import pytest
 from pairs import CLASSIFIERS, REGRESSORS, diabetes, digits, fit, need_weights_of_theirs
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError

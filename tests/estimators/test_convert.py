@@ -1,10 +1,7 @@
 """From scikit-learn and back: the same predictions, and the same training from there on."""
 
-import pytest
-
-pytest.importorskip("sklearn")
-
 import numpy as np
+import pytest
 from pairs import CLASSIFIERS, REGRESSORS, assert_same, diabetes, digits, fit
 from sklearn.exceptions import NotFittedError
 

@@ -1,20 +1,18 @@
 """What scikit-learn's estimators lack: each new keyword does what it says."""
 
-import pytest
-
-pytest.importorskip("sklearn")
-
 import contextlib
 import pickle
 import threading
 
 import numpy as np
-import scipy.sparse
-import threadpoolctl
+import pytest
+from helpers import optional
 from pairs import diabetes, digits, fit, relative
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
 
 import bpcore as bp
 from bpcore import threads
@@ -65,7 +63,7 @@ class TestLosses:
         compiled = fit(MLPRegressor(**parameters), X, y)
         stepped = fit(MLPRegressor(**parameters), X, y, np.ones(len(X)))
         in_numpy = fit(MLPRegressor(**parameters, output_weight=np.ones(compiled.n_outputs_)), X, y)
-        sparse = fit(MLPRegressor(**parameters), scipy.sparse.csr_array(X), y)
+        sparse = fit(MLPRegressor(**parameters), csr_array(X), y)
         assert relative(stepped.loss_curve_, compiled.loss_curve_) < 1e-10
         assert relative(sparse.loss_curve_, compiled.loss_curve_) < 1e-10
         assert relative(in_numpy.loss_curve_, compiled.loss_curve_) < 1e-10
@@ -357,7 +355,7 @@ class TestCallbacks:
         assert relative(lowest, expected) < 1e-12
 
     def test_progress(self, capsys):
-        pytest.importorskip("tqdm")
+        optional("tqdm")
         fit(MLPClassifier(progress=True, **FEW), *digits())
         assert "20/20" in capsys.readouterr().err
 
@@ -403,7 +401,7 @@ class TestThreads:
             ({}, False, np.asarray),
             ({"solver": "sgd", "batch_size": 250}, False, np.asarray),
             ({}, True, np.asarray),
-            ({}, False, scipy.sparse.csr_matrix),
+            ({}, False, csr_matrix),
             ({"solver": "lbfgs"}, False, np.asarray),
             ({"early_stopping": True}, False, np.asarray),
         ],
@@ -457,7 +455,7 @@ class TestThreads:
         monkeypatch.setenv("BPCORE_NUM_THREADS", "2")
         monkeypatch.setattr(threads.Team, "stretch", watched)
         parameters = {"hidden_layer_sizes": (70, 33), "max_iter": 3, "random_state": 0}
-        with threadpoolctl.threadpool_limits(1):
+        with threadpool_limits(1):
             fit(MLPClassifier(**parameters), *digits())
         assert set(counts) == {1}
         fit(MLPClassifier(**parameters), *digits())
