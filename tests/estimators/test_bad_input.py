@@ -129,6 +129,12 @@ class TestFit:
         with pytest.raises(ValueError, match="-1"):
             MLPRegressor(loss="poisson").fit(X, Y - 1.0)
 
+    @pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]", "U3", "S3"])
+    def test_targets_that_are_no_numbers(self, dtype):
+        for cls in REGRESSORS:
+            with pytest.raises(TypeError):
+                cls().fit(X, Y.astype(dtype))
+
     def test_callbacks(self):
         with pytest.raises(TypeError, match="callback"):
             MLPClassifier(callbacks=[3]).fit(X, Y)

@@ -60,6 +60,15 @@ CLASSIFICATION = {
     "two classes": (digits(300, 2), {}),
     "strings": ((digits()[0], np.array(list("abcdefghij"))[digits()[1]]), {}),
     "labels": (make_multilabel_classification(200, random_state=0), {}),
+    "labels in Fortran's order": (
+        tuple(map(np.asfortranarray, make_multilabel_classification(200, random_state=0))),
+        {},
+    ),
+    "labels of 3": (
+        (lambda X, y: (X, 3 * y))(*make_multilabel_classification(200, random_state=0)),
+        {"batch_size": 20},
+    ),
+    "one class, stopped": ((digits()[0], np.full(600, "a")), {"early_stopping": True}),
     "sparse": ((csc_matrix(digits()[0]), digits()[1]), {}),
     "no hidden layer": (digits(), {"hidden_layer_sizes": ()}),
     "three hidden layers": (digits(), {"hidden_layer_sizes": (16, 8, 8)}),

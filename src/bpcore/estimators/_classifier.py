@@ -228,7 +228,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return (rows, None), or (None, labels) where one of several classes is right."""
         if self._label_binarizer.y_type_ == "multiclass" and y.ndim == 1:
             return None, np.searchsorted(self.classes_, y).astype(np.int64, copy=False)
-        return self._label_binarizer.transform(y).astype(dtype), None
+        # A row may be in Fortran's order, as a data frame's are, and hold any number for "yes".
+        rows = self._label_binarizer.transform(y).astype(bool)
+        return np.ascontiguousarray(rows, dtype), None
 
     def _total_weight(self, y: Any, sample_weight: Any, incremental: bool) -> Any:
         """Return sample_weight times the weights of the classes."""
@@ -244,6 +246,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _score(self, a: np.ndarray, data: Data) -> float:
         """Return the accuracy of outputs a."""
+        if len(self.classes_) == 1:  # nothing else can be predicted
+            return 1.0
         if data.labels is not None:
             hits = a.argmax(axis=1) == data.labels
         else:

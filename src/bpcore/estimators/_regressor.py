@@ -163,6 +163,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             dtype=FLOATS,
             reset=reset,
         )
+        if y.dtype.kind not in "buif":
+            raise TypeError(
+                f"y has dtype {y.dtype}, a regressor wants numbers: convert it with .astype(float)"
+            )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and y.min() < 0:
