@@ -165,9 +165,21 @@ class TestFit:
                 cls(hidden_layer_sizes=(4,), tol=10).fit(X, Y.reshape(-1, 1))
 
     def test_large_batches(self):
-        with pytest.warns(UserWarning, match="batch_size is 1000") as caught:
+        with pytest.warns(UserWarning, match="Got `batch_size`.* from 1000 to 100") as caught:
             MLPClassifier((4,), tol=10, batch_size=1000).fit(X, Y)
         assert caught[0].filename == __file__
+
+    @pytest.mark.parametrize(
+        "parameters", [{"solver": "adam"}, {"solver": "lbfgs"}, {"batch_size": 999}], ids=str
+    )
+    def test_warnings_begin_as_theirs(self, parameters):
+        """By that people filter them."""
+        begins = []
+        for cls in CLASSIFIERS:
+            with pytest.warns(UserWarning) as caught:
+                cls((4,), max_iter=2, random_state=0, **parameters).fit(X, Y)
+            begins.append({str(warning.message)[:35] for warning in caught})
+        assert begins[0] == begins[1]
 
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
     def test_not_converged(self, solver):

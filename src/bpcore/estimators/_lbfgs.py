@@ -48,9 +48,9 @@ def fit(estimator: Any, data: Data) -> None:
         )
     if result.status != 0:
         warnings.warn(
-            f"lbfgs has not converged after {result.nit} iterations and {result.nfev} evaluations "
-            f"({result.message}): raise max_iter={estimator.max_iter} or "
-            f"max_fun={estimator.max_fun}, or scale the data",
+            f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}) "
+            f"and {result.nfev} evaluations:\n{result.message}\nRaise "
+            f"max_iter={estimator.max_iter} or max_fun={estimator.max_fun}, or scale the data.",
             ConvergenceWarning,
             stacklevel=5,
         )
@@ -74,7 +74,7 @@ class _Objective:
         self._rows = rows_in_a_piece(data.X) if scipy.sparse.issparse(data.X) else data.n
         self._gradient = (
             numpy_gradient(estimator)
-            if needs_numpy(estimator)
+            if needs_numpy(estimator, data)
             else KernelGradient(
                 estimator._network, estimator._loss, min(self._rows, data.n), 1, team
             )

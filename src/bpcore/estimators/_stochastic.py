@@ -119,8 +119,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
                     break
                 if estimator.n_iter_ == estimator.max_iter:
                     warnings.warn(
-                        f"Stochastic Optimizer: all {estimator.max_iter} iterations are done and "
-                        "the training has not converged: raise max_iter or tol",
+                        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached "
+                        "and the optimization hasn't converged yet. Raise max_iter or tol.",
                         ConvergenceWarning,
                         stacklevel=5,
                     )
@@ -177,8 +177,8 @@ def _batch_size(estimator: Any, n: int) -> int:
         return min(200, n)
     if estimator.batch_size > n:
         warnings.warn(
-            f"batch_size is {estimator.batch_size}, more than the {n} samples there are: every "
-            "batch takes all of them",
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped "
+            f"from {estimator.batch_size} to {n}",
             stacklevel=6,
         )
     return int(min(estimator.batch_size, n))
@@ -190,7 +190,7 @@ def _epochs(
     """Return what runs the epochs: one compiled call each wherever that can be."""
     network, loss, alpha = estimator._network, estimator._loss, estimator.alpha
     task = Task(network, data, batch_size, estimator._optimizer, alpha, loss)
-    if needs_numpy(estimator):
+    if needs_numpy(estimator, data):
         return SteppedEpochs(task, numpy_gradient(estimator))
     if data.weight is None:
         return CompiledEpochs(task, team)
@@ -210,10 +210,14 @@ def team_of(estimator: Any) -> Team:
     return Team(min(wanted, int(share)) if share.isdecimal() and int(share) > 0 else wanted)
 
 
-def needs_numpy(estimator: Any) -> bool:
-    """Return whether the kernels lack something that the loss or dropout needs."""
+def needs_numpy(estimator: Any, data: Data) -> bool:
+    """Return whether the kernels lack something that the loss, dropout or the weights need.
+
+    They divide by the sum of a batch's weights only where it is above 0.
+    """
     return bool(
         estimator._loss.kernel is None
+        or (data.weight is not None and data.weight.min() < 0)
         or estimator.dropout
         or getattr(estimator, "output_weight", None) is not None
     )
