@@ -190,6 +190,22 @@ class TestClassWeights:
         squared = fit(MLPClassifier(**parameters), X, y, weight**2)
         assert relative(twice.loss_, squared.loss_) < 1e-12
 
+    def test_batches_that_lack_classes(self):
+        X, y = digits()
+        y = np.array(list("abcdefghij"))[y]
+        batch = y < "e"
+        weights = {"a": 2.0, "j": 3.0}
+        classes = list("abcdefghij")
+        weighted = MLPClassifier(class_weight=weights, **FEW)
+        weighted.partial_fit(X[batch], y[batch], classes=classes)
+        plain = MLPClassifier(**FEW)
+        plain.partial_fit(X[batch], y[batch], np.where(y[batch] == "a", 2.0, 1.0), classes=classes)
+        assert weighted.loss_ == plain.loss_
+
+    def test_not_finite(self):
+        with pytest.raises(ValueError, match="class_weight is"):
+            MLPClassifier(class_weight={0: np.nan}).fit(*digits())
+
     def test_partial_fit_cannot_balance(self):
         X, y = digits()
         classifier = MLPClassifier(class_weight="balanced")
@@ -377,6 +393,12 @@ def test_dtype():
     assert classifier.coefs_[0].dtype == np.float32
     assert fit(MLPClassifier(dtype="float64", **FEW), X.astype("f"), y).coefs_[0].dtype == float
     assert fit(MLPClassifier(**FEW), X.astype("f"), y).coefs_[0].dtype == np.float32
+    narrow = np.dtype("float32")
+    assert fit(MLPClassifier(dtype=narrow, **FEW), X, y).coefs_[0].dtype == narrow
+    with pytest.raises(TypeError, match="wanted 'float32' or 'float64'"):
+        MLPClassifier(dtype=np.dtype(int)).fit(X, y)
+    with pytest.raises(ValueError, match="network is of float32"):
+        classifier.set_params(dtype="float64", warm_start=True).fit(X, y)
 
 
 class TestThreads:

@@ -24,6 +24,7 @@ from bpcore.estimators._parameters import (
 )
 from bpcore.layers import Dense
 from bpcore.network import Network
+from bpcore.validation import dtype_of
 
 if TYPE_CHECKING:
     from bpcore.estimators._losses import Loss
@@ -159,6 +160,12 @@ class BaseMLP(BaseEstimator):
     ) -> BaseMLP:
         hidden = hidden_sizes(self)
         activations = activations_of(self, len(hidden))
+        dtype = None if self.dtype is None else dtype_of(self.dtype)
+        if self.solver == "lbfgs" and (len(self.callbacks) or self.progress):
+            raise ValueError(
+                "callbacks or progress are given, but lbfgs has no epochs to tell of: use "
+                "solver='adam' or 'sgd', or leave them out"
+            )
         if self.dropout and self.solver == "lbfgs":
             raise ValueError(
                 f"dropout is {self.dropout}, which lbfgs cannot have, since its loss must not "
@@ -178,8 +185,8 @@ class BaseMLP(BaseEstimator):
         self._random_state = check_random_state(self.random_state)
         sizes = [X.shape[1], *hidden, n_outputs]
         if first:
-            self._initialize(sizes, activations, X.dtype)
-        self._check_network(sizes)
+            self._initialize(sizes, activations, X.dtype if dtype is None else dtype)
+        self._check_network(sizes, dtype)
         self._bind()
         dtype = self._network.parameters.dtype
         data = self._data(X, y, dtype)
@@ -203,8 +210,6 @@ class BaseMLP(BaseEstimator):
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
         self.out_activation_ = self._output_activation()
-        if self.dtype is not None:
-            dtype = np.dtype(self.dtype)
         self.coefs_, self.intercepts_ = draw_parameters(
             sizes, activations, self._random_state, dtype
         )
@@ -251,13 +256,18 @@ class BaseMLP(BaseEstimator):
         ]
         return Network(layers, loss.kernel or log_cosh)
 
-    def _check_network(self, sizes: list[int]) -> None:
+    def _check_network(self, sizes: list[int], dtype: np.dtype | None) -> None:
         """Raise if a warm start or partial_fit wants another network than there is."""
         there = [self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)]
         if sizes != there:
             raise ValueError(
                 f"the fitted network has layers of {there}, hidden_layer_sizes and y want {sizes}: "
                 "fit with warm_start=False to start anew"
+            )
+        if dtype is not None and dtype != self.coefs_[0].dtype:
+            raise ValueError(
+                f"the fitted network is of {self.coefs_[0].dtype}, dtype is {self.dtype!r}: fit "
+                "with warm_start=False to start anew"
             )
         output = self._output_activation()
         if output != self.out_activation_:
@@ -277,6 +287,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError("validation_data is given, but lbfgs has no epochs to score after")
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise TypeError("validation_data is not a tuple (X, y) or (X, y, sample_weight)")
+        refuse_masked(**dict(zip(("X", "y", "sample_weight"), given, strict=False)))
         X, y = self._validate_held_out(given[0], given[1])
         dtype = self._network.parameters.dtype
         data = self._data(X, y, dtype)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -126,11 +126,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         <holding out>
         """
+        refuse_masked(classes=classes)
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer.fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, validation_data, incremental=True)
+
+    @documented
+    def score(self, X, y, sample_weight=None):
+        """Return the share of samples whose classes are predicted right.
+
+        <data to score on>
+
+        Returns
+        -------
+        float
+        """
+        refuse_masked(X=X, y=y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight=sample_weight)
 
     def predict(self, X):
         """Return the most probable class of every sample.
@@ -216,7 +230,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(f"y has the classes {unknown}, this classifier knows {self.classes_}")
 
     def _validate_held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
-        refuse_masked(X=X, y=y)
         X, y = self._checked(X, y, reset=False)
         self._check_classes(unique_labels(y))
         return X, y
@@ -241,7 +254,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "class_weight='balanced' needs all of y, which partial_fit does not see: give the "
                 "weights as a dict, from sklearn.utils.class_weight.compute_class_weight"
             )
-        weight = compute_sample_weight(self.class_weight, y)
+        if y.ndim == 1:  # a batch of partial_fit may lack classes that have a weight
+            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            weight = weight[np.searchsorted(self.classes_, y)]
+        else:
+            weight = compute_sample_weight(self.class_weight, y)
+        if not np.isfinite(weight).all():
+            raise ValueError(f"class_weight is {self.class_weight!r}, wanted finite numbers")
         return weight if sample_weight is None else weight * sample_weight
 
     def _score(self, a: np.ndarray, data: Data) -> float:

@@ -66,15 +66,15 @@ dropout : float, default=0.0
     Share of every hidden layer's outputs that is set to 0 in training, 0 to below 1.
 callbacks : list of `bpcore.Callback` or of callables, default=()
     Called with the state of the fit: `estimator`, `network`, `history`, `epoch`, and
-    `stop_training` to set. A plain callable runs after every epoch.
+    `stop_training` to set. A plain callable runs after every epoch. Not for lbfgs.
 progress : bool, default=False
-    A progress bar (extra `progress`).
+    A progress bar (extra `progress`). Not for lbfgs.
 n_threads : int, optional
     Upper bound of the threads of a fit, by default BPCORE_NUM_THREADS or the processors there
     are, and no more than OMP_NUM_THREADS, by which joblib tells its processes their share.
     More than one take part where the batches have work for them and that is faster; the
     numbers are the same bits for any. Fits in threads of yours run side by side.
-dtype : {"float32", "float64"}, optional
+dtype : {"float32", "float64"} or dtype, optional
     Of the weights and the arithmetic; by default that of X (float64 for lbfgs).
 """,
     "<attributes>": """\
@@ -129,6 +129,14 @@ With early_stopping every call holds out validation_fraction of its samples, of 
 number is always parted alike: samples that are given again in the same order are either trained
 on or scored on. Once the score has not risen by tol in more than n_iter_no_change calls,
 `converged_` is True and the best weights are back. Callbacks and progress are fit's.
+""",
+    "<data to score on>": """\
+Parameters
+----------
+X : array-like or sparse matrix of shape (n_samples, n_features)
+y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    What would be right.
+sample_weight : array-like of shape (n_samples,), optional
 """,
     "<probabilities>": """\
 Parameters

@@ -48,7 +48,7 @@ CONSTRAINTS: dict[str, Any] = {
     "callbacks": [list, tuple],
     "progress": ["boolean"],
     "n_threads": [None, Interval(Integral, 1, None, closed="left")],
-    "dtype": [None, StrOptions({"float32", "float64"}), Options(type, set(FLOATS))],
+    "dtype": [None, StrOptions({"float32", "float64"}), np.dtype, Options(type, set(FLOATS))],
 }
 
 

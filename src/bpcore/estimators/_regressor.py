@@ -133,6 +133,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, validation_data, incremental=True)
 
+    @documented
+    def score(self, X, y, sample_weight=None):
+        """Return R², the mean over the targets.
+
+        <data to score on>
+
+        Returns
+        -------
+        float
+        """
+        refuse_masked(X=X, y=y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight=sample_weight)
+
     def predict(self, X):
         """Return the network's outputs.
 
@@ -175,7 +188,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return X, y, y.shape[1]
 
     def _validate_held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
-        refuse_masked(X=X, y=y)
         X, y, n_outputs = self._validate_input(X, y, True, reset=False)
         if n_outputs != self.n_outputs_:
             raise ValueError(f"validation_data has {n_outputs} targets, y has {self.n_outputs_}")
@@ -194,7 +206,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Return output_weight as n_outputs_ numbers of 0 or more."""
         if self.output_weight is None:
             return None
-        weight = np.asarray(self.output_weight, np.float64)
+        refuse_masked(output_weight=self.output_weight)
+        try:
+            weight = np.asarray(self.output_weight, np.float64)
+        except (TypeError, ValueError):
+            weight = np.full(1, np.nan)
         if weight.shape != (self.n_outputs_,) or not (np.isfinite(weight) & (weight >= 0)).all():
             raise ValueError(
                 f"output_weight is {self.output_weight!r}, wanted {self.n_outputs_} finite "

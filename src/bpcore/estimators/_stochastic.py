@@ -88,7 +88,7 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     order = np.arange(data.n) if estimator.shuffle else None
     state = FitState(estimator, network)
     # Typed for a Trainer, which a FitState is like enough.
-    hooks: list[Any] = [] if incremental else [as_callback(hook) for hook in estimator.callbacks]
+    hooks: list[Any] = [] if incremental else _hooks(estimator)
     if estimator.progress and not incremental:
         hooks.append(progress_bar(estimator.max_iter))
     if not incremental:
@@ -130,6 +130,18 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     best = getattr(estimator, "_best_parameters", None)
     if estimator.early_stopping and best is not None and (estimator.converged_ or not incremental):
         network.parameters[...] = best
+
+
+def _hooks(estimator: Any) -> list[Any]:
+    """Return the callbacks, each checked."""
+    hooks = [as_callback(hook) for hook in estimator.callbacks]
+    for hook in hooks:
+        if hook.every is not None:
+            raise ValueError(
+                f"{type(hook).__name__}.every is {hook.every}, but callbacks of estimators are "
+                "called after epochs only: use a bpcore.Trainer to see steps"
+            )
+    return hooks
 
 
 def _split(estimator: Any, data: Data, incremental: bool) -> tuple[Data, Data]:
