@@ -450,6 +450,14 @@ class TestThreads:
         fit(MLPClassifier(n_threads=4, callbacks=callback, **FEW | {"batch_size": 5}), *digits(50))
         assert set(running) == {threading.active_count()}
 
+    @pytest.mark.parametrize("parameters", [{}, {"dropout": 0.1}, {"class_weight": "balanced"}])
+    def test_one_is_reserved_where_one_will_do(self, parameters):
+        running = []
+        callback = [lambda _: running.append(threads._running)]
+        fit(MLPClassifier(n_threads=4, callbacks=callback, **FEW, **parameters), *digits(50))
+        assert set(running) == {1}
+        assert threads._running == 0
+
     def test_how_many_by_default(self, monkeypatch):
         for given, share, processors, expected in [
             (None, None, 6, 6),

@@ -57,6 +57,7 @@ class CompiledEpochs:
         self._full, rest = divmod(task.data.n, task.batch_size)
         self._whole = self._training(task.batch_size)
         self._rest: Any = self._training(rest) if rest else None
+        self.threads: int = self._whole.threads
 
     def _training(self, n: int) -> Any:
         """Return the kernel for batches of n samples."""
@@ -148,8 +149,9 @@ def run_stretch(
     tuple of int
         The step it got to, and the one it was to get to.
     """
-    if training.threads == length == 1:  # a small step is done sooner than threads are reserved
-        return training.run(*batches, step, step + 1, rates), step + 1
+    if training.threads == 1:  # reserved for all of the fit: small steps are done sooner than that
+        until = min(step + length, stop)
+        return training.run(*batches, step, until, rates), until
     worth = training.team_size(batches[-1])
     many, part = team.choose(worth)
     until = min(step + max(1, int(part * length)), stop)
@@ -169,6 +171,7 @@ class SteppedEpochs:
 
     def __init__(self, task: Task, gradient: Any) -> None:
         self._task, self._gradient = task, gradient
+        self.threads: int = gradient.threads
         self._penalty = Penalty(task.network, task.alpha, task.loss)
 
     def run(self, order: np.ndarray | None) -> float:

@@ -50,6 +50,11 @@ class KernelGradient:
             loss.largest(network.parameters.dtype),
         )
 
+    @property
+    def threads(self) -> int:
+        """How many a batch has work for at most."""
+        return self._training.threads
+
     def __call__(
         self, data: Data, order: np.ndarray | None, batch_size: int, step: int
     ) -> tuple[float, float]:
@@ -81,6 +86,8 @@ class NumpyGradient:
     output_weight : ndarray of shape (n_outputs,) or None
         Factors of the outputs' losses.
     """
+
+    threads = 1
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,8 +33,11 @@ def fit(estimator: Any, data: Data) -> None:
         iteration += 1
         print(f"Iteration {iteration}, loss = {intermediate_result.fun:.8f}")
 
-    with team_of(estimator) as team:
+    with ExitStack() as ends:
+        team = ends.enter_context(team_of(estimator))
         objective = _Objective(estimator, data, team)
+        if objective.threads == 1:
+            ends.enter_context(team.stretch(1))
         result = scipy.optimize.minimize(
             objective,
             network.parameters[objective.order],
@@ -79,6 +83,7 @@ class _Objective:
                 estimator._network, estimator._loss, min(self._rows, data.n), 1, team
             )
         )
+        self.threads: int = self._gradient.threads
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         net = self._network

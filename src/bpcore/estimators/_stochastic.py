@@ -101,6 +101,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
         with ExitStack() as ends:
             team = ends.enter_context(team_of(estimator))
             epochs = _epochs(estimator, data, batch_size, team)
+            if epochs.threads == 1:
+                ends.enter_context(team.stretch(1))
             for hook in hooks:
                 ends.callback(hook.on_train_end, state)
                 hook.on_train_begin(state)
