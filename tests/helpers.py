@@ -1,6 +1,16 @@
 """What tests share: the gradient check of every derivative, cases to check it on, a stand-in."""
 
 import numpy as np
+import pytest
+
+# The tests of an installation without extras tell what they leave out. CI installs the extra
+# `test`, which brings all of these modules, and so leaves out nothing.
+NOT_INSTALLED = "{} is optional; the extra `test` installs it"
+
+
+def optional(name):
+    """Return a module that bpcore can do without, or skip the test."""
+    return pytest.importorskip(name, reason=NOT_INSTALLED.format(name))
 
 
 def numerical_gradient(f, x, step=1e-3):

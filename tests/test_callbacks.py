@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import optional
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
@@ -302,7 +303,7 @@ class TestWithTrainer:
         assert trainer.network.evaluate(*validation) == early.best_loss
 
     def test_progress(self, data, capsys):
-        pytest.importorskip("tqdm")
+        optional("tqdm")
         train, validation = data
         self.trainer().run(*train, epochs=3, validation_data=validation, progress=True)
         assert "3/3" in capsys.readouterr().err
@@ -311,7 +312,7 @@ class TestWithTrainer:
 class TestProgressBar:
     @pytest.fixture
     def stderr(self, capsys):
-        pytest.importorskip("tqdm")
+        optional("tqdm")
         return lambda: capsys.readouterr().err
 
     def test_shows_epochs_and_losses(self, stderr):

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from helpers import optional
 from numpy.testing import assert_array_equal
 
 from bpcore.data import digits_split, load_digits
@@ -34,7 +35,7 @@ def test_values_are_the_documented_ones():
 
 
 def test_equals_the_copy_in_scikit_learn():
-    datasets = pytest.importorskip("sklearn.datasets")
+    datasets = optional("sklearn.datasets")
     images, labels = load_digits()
     theirs = datasets.load_digits()
     assert_array_equal(images, theirs.data)

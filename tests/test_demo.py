@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import optional
 from numpy.testing import assert_allclose
 
 import bpcore as bp
@@ -25,7 +26,7 @@ def accuracy_in(text):
 
 class TestWhole:
     def test_as_a_newcomer_runs_it(self, tmp_path):
-        pytest.importorskip("matplotlib")
+        optional("matplotlib")
         picture, network = tmp_path / "curves.png", tmp_path / "digits.safetensors"
         arguments = ["--plot", picture, "--save", network]
         done = subprocess.run(
@@ -96,7 +97,7 @@ class TestWhole:
 
 class TestProgress:
     def test_bar(self, capsys):
-        pytest.importorskip("tqdm")
+        optional("tqdm")
         assert demo.main([*QUICK]) == 0
         captured = capsys.readouterr()
         assert "2/2" in captured.err
@@ -294,7 +295,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("name", ["curves", "curves.mp3"])
     def test_endings_that_are_no_pictures(self, capsys, tmp_path, name):
-        pytest.importorskip("matplotlib")
+        optional("matplotlib")
         with pytest.raises(SystemExit) as refused:
             demo.main(["--plot", str(tmp_path / name)])
         assert refused.value.code == 2

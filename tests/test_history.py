@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import optional
 from numpy.testing import assert_array_equal
 
 from bpcore.history import History
@@ -17,7 +18,7 @@ def history_of(loss, validation_loss=()):
 
 @pytest.fixture
 def pyplot():
-    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib = optional("matplotlib")
     with matplotlib.rc_context():
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import optional
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
@@ -25,6 +26,13 @@ EXPORTED = [
     "DivergenceError", "EarlyStopping", "History", "Network", "RMSProp", "Rprop", "Trainer",
     "__version__", "callbacks", "load", "mlp", "schedules", "show_config",
 ]  # fmt: skip
+
+
+def imported(name):
+    """The module; the estimators' need scikit-learn."""
+    if name.startswith("bpcore.estimators"):
+        optional("sklearn")
+    return importlib.import_module(name)
 
 
 def test_all_names_exist_and_nothing_else_does():
@@ -45,7 +53,7 @@ def test_star_import():
 
 @pytest.mark.parametrize("name", PUBLIC_MODULES)
 def test_modules_keep_to_their_own_all(name):
-    module = importlib.import_module(name)
+    module = imported(name)
     assert module.__doc__
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public)
@@ -232,14 +240,14 @@ def test_annotated(path):
 
 @pytest.mark.parametrize("name", ["bpcore", *MODULES])
 def test_examples_of_docstrings(name):
-    module = importlib.import_module(name)
+    module = imported(name)
     finder = doctest.DocTestFinder(exclude_empty=True)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     output = []
     for test in finder.find(module, name):
         for package in ("scipy", "matplotlib", "tqdm", "sklearn"):
             if any(package in example.source for example in test.examples):
-                pytest.importorskip(package)
+                optional(package)
         runner.run(test, out=output.append)
     assert runner.failures == 0, "".join(output)
 
@@ -321,7 +329,7 @@ def test_contract_of_optimizers_and_configuration(capsys):
 
 
 def test_contract_of_scipy():
-    minimize = pytest.importorskip("scipy.optimize").minimize
+    minimize = optional("scipy.optimize").minimize
     net = bp.mlp([1, 5, 1], hidden="tanh", dtype="float64", rng=0)
     X = np.linspace(-1, 1, 11).reshape(-1, 1)
     result = minimize(net.loss_and_gradient, net.parameters, args=(X, X**3), jac=True)

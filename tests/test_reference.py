@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import distance_to_kinks, numerical_gradient, relative_error, targets_for
+from helpers import distance_to_kinks, numerical_gradient, optional, relative_error, targets_for
 from numpy.testing import assert_allclose, assert_array_equal
 
 from bpcore.reference import Dense, Network, mlp
@@ -341,7 +341,7 @@ class TestContract:
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_scipy_minimises(self, dtype):
-        minimize = pytest.importorskip("scipy.optimize").minimize
+        minimize = optional("scipy.optimize").minimize
         network = mlp([1, 8, 1], hidden="tanh", dtype=dtype, rng=0)
         X = np.linspace(-1, 1, 20)[:, np.newaxis]
         found = minimize(

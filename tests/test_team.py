@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers import optional
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
@@ -214,7 +215,7 @@ class TestReservations:
 
 def test_environment_variable_and_threadpoolctl():
     """Both hold for a run; the limit ends with the `with`."""
-    pytest.importorskip("threadpoolctl")
+    optional("threadpoolctl")
     code = """
 import threadpoolctl, bpcore as bp
 from bpcore.threads import get_limit

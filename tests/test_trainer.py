@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 from conftest import RTOL
+from helpers import optional
 from numpy.testing import assert_allclose, assert_array_equal
 
 import bpcore as bp
@@ -278,7 +279,7 @@ def test_every_callback_gets_its_end_when_one_raises(data, event):
 
 
 def test_progress_bar_of_fit(data, capsys):
-    pytest.importorskip("tqdm")
+    optional("tqdm")
     made().fit(*data, 3, progress=True)
     assert "3/3" in capsys.readouterr().err
 

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 
 import numpy as np
+from peers import cases
 
 IMPLS = ("reference", "bpcore")
 
@@ -21,45 +22,35 @@ LEARNING_RATE = 1e-6
 
 
 @dataclass(frozen=True)
-class Case:
-    """One net and the way it is trained.
+class Case(cases.Case):
+    """A network that other libraries are timed on too, and an epoch's length.
 
     Parameters
     ----------
-    sizes : tuple of int
-        Inputs, hidden units, outputs.
-    hidden, output : str
-        Activations.
-    loss : str
-        Loss.
-    batch_size : int
-        Samples a step.
-    optimizer : str
-        Class name of the optimiser.
     n_samples : int
         Samples an epoch: so many that NumPy takes tens of milliseconds, which keeps the cost of
         the call from Python a small part of the fastest epoch.
     """
 
-    sizes: tuple
-    hidden: str
-    output: str
-    loss: str
-    batch_size: int
-    optimizer: str
-    n_samples: int
+    n_samples: int = 0
 
+
+N_SAMPLES = {
+    "tiny": 2000,
+    "nielsen": 5000,
+    "nielsen batch 1": 1000,
+    "rl": 12800,
+    "letters": 6400,
+    "mnist128": 3200,
+    "mid": 4096,
+    "large": 1024,
+    "simplechains": 10000,
+}
+"""An epoch's samples by the names that asv's history has."""
 
 CASES = {
-    "tiny": Case((3, 2, 3, 5), "sigmoid", "sigmoid", "squared_error", 1, "SGD", 2000),
-    "nielsen": Case((784, 30, 10), "sigmoid", "sigmoid", "squared_error", 10, "SGD", 5000),
-    "nielsen batch 1": Case((784, 30, 10), "sigmoid", "sigmoid", "squared_error", 1, "SGD", 1000),
-    "rl": Case((8, 64, 64, 4), "tanh", "identity", "squared_error", 64, "Adam", 12800),
-    "letters": Case((16, 64, 64, 26), "relu", "softmax", "cross_entropy", 32, "Adam", 6400),
-    "mnist128": Case((784, 128, 10), "relu", "softmax", "cross_entropy", 64, "Adam", 3200),
-    "mid": Case((64, 256, 256, 10), "relu", "softmax", "cross_entropy", 256, "Adam", 4096),
-    "large": Case((1024, 1024, 1024, 10), "relu", "softmax", "cross_entropy", 512, "Adam", 1024),
-    "simplechains": Case((4, 32, 16, 4), "tanh", "identity", "squared_error", 10000, "Adam", 10000),
+    name: Case(**vars(cases.TRAINING[name.replace(" batch ", "_")]), n_samples=n_samples)
+    for name, n_samples in N_SAMPLES.items()
 }
 
 INFERENCE = (4, 64, 64, 2)

@@ -6,7 +6,7 @@ should not: training needs room for parameters, gradients, optimiser state and o
 
 from suite._cases import IMPLS, Case, data, network, optimizer
 
-MANY = Case((64, 64, 10), "relu", "identity", "squared_error", 1024, "Adam", 100_000)
+MANY = Case((64, 64, 10), "relu", "identity", "squared_error", 1024, "Adam", n_samples=100_000)
 
 
 class PeakMemory:

@@ -224,14 +224,23 @@ def output(out, shape, dtype, inputs):
 
 def positive_integer(value, name):
     """Return `value` as an int of 1 or more."""
+    return _integer(value, name, 1, "a positive integer")
+
+
+def non_negative_integer(value, name):
+    """Return `value` as an int of 0 or more."""
+    return _integer(value, name, 0, "an integer of 0 or more")
+
+
+def _integer(value, name, low, wanted):
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} is {value!r}, wanted a positive integer") from None
-    if number < 1:
-        raise ValueError(f"{name} is {number}, wanted a positive integer")
+        raise TypeError(f"{name} is {value!r}, wanted {wanted}") from None
+    if number < low:
+        raise ValueError(f"{name} is {number}, wanted {wanted}")
     return number
 
 
@@ -299,16 +308,3 @@ def boolean(value, name):
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} is {value!r}, wanted True or False")
     return bool(value)
-
-
-def non_negative_integer(value, name):
-    """Return `value` as an int of 0 or more."""
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}, wanted an integer of 0 or more") from None
-    if number < 0:
-        raise ValueError(f"{name} is {number}, wanted an integer of 0 or more")
-    return number

@@ -4,6 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import NOT_INSTALLED
+
+pytest.importorskip("sklearn", reason=NOT_INSTALLED.format("sklearn"))
+
 import sklearn.neural_network
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning

@@ -1,17 +1,14 @@
 """What users put around an estimator: pipelines, searches, pickles, threads, routing."""
 
-import pytest
-
-pytest.importorskip("sklearn")
-
 import copy
 import pickle
 import subprocess
 import sys
 import threading
 
-import joblib
 import numpy as np
+import pytest
+from helpers import optional
 from pairs import CLASSIFIERS, diabetes, digits, fit
 from sklearn import config_context
 from sklearn.base import clone
@@ -25,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bpcore.estimators import MLPClassifier, MLPRegressor
 
+joblib = optional("joblib")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -66,7 +64,7 @@ class TestCopies:
 
 class TestTools:
     def test_pipeline_and_dataframe(self):
-        pandas = pytest.importorskip("pandas")
+        pandas = optional("pandas")
         X, y = digits()
         frame = pandas.DataFrame(X, columns=[f"pixel {k}" for k in range(64)])
         classifier = fit(small(early_stopping=True), frame, y)

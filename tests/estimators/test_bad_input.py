@@ -1,14 +1,12 @@
 """Errors of scikit-learn's kind, and clear ones where its own leak from below."""
 
-import pytest
-
-pytest.importorskip("sklearn")
-
 import numpy as np
+import pytest
 from pairs import CLASSIFIERS, REGRESSORS, diabetes, digits, fit, need_weights_of_theirs
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
+from bpcore import Callback
 from bpcore.estimators import MLPClassifier, MLPRegressor
 
 BOTH_KINDS = [(CLASSIFIERS, digits), (REGRESSORS, diabetes)]
@@ -89,9 +87,22 @@ def test_masked_arrays():
         MLPClassifier().fit(X, Y, np.ma.masked_greater(np.arange(100.0), 5))
     with pytest.raises(ValueError, match="X is a masked array"):
         MLPClassifier().fit(X, Y, validation_data=(masked, Y))
+    with pytest.raises(ValueError, match="sample_weight is a masked array"):
+        weight = np.ma.masked_greater(np.arange(100.0), 5)
+        MLPClassifier().fit(X, Y, validation_data=(X, Y, weight))
+    with pytest.raises(ValueError, match="classes is a masked array"):
+        MLPClassifier().partial_fit(X, Y, classes=np.ma.masked_equal(np.arange(10), 3))
+    with pytest.raises(ValueError, match="output_weight is a masked array"):
+        MLPRegressor(output_weight=np.ma.masked_equal([1.0, 2.0], 2)).fit(X, np.c_[Y, Y])
     classifier = fit(MLPClassifier(max_iter=2), np.ma.array(X), Y)  # nothing masked
+    regressor = fit(MLPRegressor(max_iter=2), X, Y)
     with pytest.raises(ValueError, match="X is a masked array"):
         classifier.predict(masked)
+    for estimator in (classifier, regressor):
+        with pytest.raises(ValueError, match="y is a masked array"):
+            estimator.score(X, np.ma.masked_greater(Y, 5))
+        with pytest.raises(ValueError, match="sample_weight is a masked array"):
+            estimator.score(X, Y, np.ma.masked_greater(Y, 5))
 
 
 class TestPredict:
@@ -125,16 +136,33 @@ class TestFit:
     def test_output_weights(self):
         with pytest.raises(ValueError, match="output_weight"):
             MLPRegressor(output_weight=[1.0, 2.0]).fit(X, Y)
-        with pytest.raises(ValueError, match="output_weight"):
-            MLPRegressor(output_weight=[-1.0]).fit(X, Y)
+        for wrong in ([-1.0], ["a"], [1j], [[1.0]], [np.nan]):
+            with pytest.raises(ValueError, match="output_weight is"):
+                MLPRegressor(output_weight=wrong).fit(X, Y)
 
     def test_poisson_of_negative_numbers(self):
         with pytest.raises(ValueError, match="-1"):
             MLPRegressor(loss="poisson").fit(X, Y - 1.0)
 
+    @pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]", "U3", "S3"])
+    def test_targets_that_are_no_numbers(self, dtype):
+        for cls in REGRESSORS:
+            with pytest.raises(TypeError):
+                cls().fit(X, Y.astype(dtype))
+
     def test_callbacks(self):
         with pytest.raises(TypeError, match="callback"):
             MLPClassifier(callbacks=[3]).fit(X, Y)
+
+    def test_callbacks_that_nothing_would_call(self):
+        class Steps(Callback):
+            every = 2
+
+        with pytest.raises(ValueError, match=r"Steps\.every is 2"):
+            MLPClassifier(callbacks=[Steps()]).fit(X, Y)
+        for parameters in ({"callbacks": [print]}, {"progress": True}):
+            with pytest.raises(ValueError, match="lbfgs has no epochs"):
+                MLPClassifier(solver="lbfgs", **parameters).fit(X, Y)
 
     def test_validation_data(self):
         with pytest.raises(TypeError, match="validation_data"):
@@ -162,9 +190,21 @@ class TestFit:
                 cls(hidden_layer_sizes=(4,), tol=10).fit(X, Y.reshape(-1, 1))
 
     def test_large_batches(self):
-        with pytest.warns(UserWarning, match="batch_size is 1000") as caught:
+        with pytest.warns(UserWarning, match="Got `batch_size`.* from 1000 to 100") as caught:
             MLPClassifier((4,), tol=10, batch_size=1000).fit(X, Y)
         assert caught[0].filename == __file__
+
+    @pytest.mark.parametrize(
+        "parameters", [{"solver": "adam"}, {"solver": "lbfgs"}, {"batch_size": 999}], ids=str
+    )
+    def test_warnings_begin_as_theirs(self, parameters):
+        """By that people filter them."""
+        begins = []
+        for cls in CLASSIFIERS:
+            with pytest.warns(UserWarning) as caught:
+                cls((4,), max_iter=2, random_state=0, **parameters).fit(X, Y)
+            begins.append({str(warning.message)[:35] for warning in caught})
+        assert begins[0] == begins[1]
 
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
     def test_not_converged(self, solver):

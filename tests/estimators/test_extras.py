@@ -1,18 +1,25 @@
 """What scikit-learn's estimators lack: each new keyword does what it says."""
 
-import pytest
-
-pytest.importorskip("sklearn")
+import contextlib
+import pickle
+import threading
 
 import numpy as np
+import pytest
+from helpers import optional
 from pairs import diabetes, digits, fit, relative
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
 
 import bpcore as bp
-from bpcore.estimators import MLPClassifier, MLPRegressor
+from bpcore import threads
+from bpcore.estimators import MLPClassifier, MLPRegressor, _stochastic
 from bpcore.estimators._data import Data
 from bpcore.estimators._gradients import NumpyGradient
+from bpcore.estimators._stochastic import team_of
 
 FEW = {"hidden_layer_sizes": (16,), "max_iter": 20, "random_state": 0}
 LOSSES = ["squared_error", "poisson", "absolute_error", "huber", "log_cosh"]
@@ -47,15 +54,18 @@ class TestLosses:
         assert relative(plain.loss_, plain.validation_loss_curve_[0]) < 0.1
 
     @pytest.mark.parametrize("batch_size", [442, 50])
+    @pytest.mark.parametrize("n_targets", [1, 3])
     @pytest.mark.parametrize("loss", ["absolute_error", "huber", "squared_error"])
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
-    def test_both_kinds_of_epochs_agree(self, loss, batch_size, solver):
-        X, y = diabetes(1 if loss == "squared_error" else 3)
-        parameters = {**FEW, "loss": loss, "batch_size": batch_size, "solver": solver}
+    def test_both_kinds_of_epochs_agree(self, loss, n_targets, batch_size, solver):
+        X, y = diabetes(n_targets)
+        parameters = {**FEW, "loss": loss, "batch_size": batch_size, "solver": solver, "alpha": 0.1}
         compiled = fit(MLPRegressor(**parameters), X, y)
         stepped = fit(MLPRegressor(**parameters), X, y, np.ones(len(X)))
         in_numpy = fit(MLPRegressor(**parameters, output_weight=np.ones(compiled.n_outputs_)), X, y)
+        sparse = fit(MLPRegressor(**parameters), csr_array(X), y)
         assert relative(stepped.loss_curve_, compiled.loss_curve_) < 1e-10
+        assert relative(sparse.loss_curve_, compiled.loss_curve_) < 1e-10
         assert relative(in_numpy.loss_curve_, compiled.loss_curve_) < 1e-10
 
     def test_output_weights(self):
@@ -180,6 +190,22 @@ class TestClassWeights:
         squared = fit(MLPClassifier(**parameters), X, y, weight**2)
         assert relative(twice.loss_, squared.loss_) < 1e-12
 
+    def test_batches_that_lack_classes(self):
+        X, y = digits()
+        y = np.array(list("abcdefghij"))[y]
+        batch = y < "e"
+        weights = {"a": 2.0, "j": 3.0}
+        classes = list("abcdefghij")
+        weighted = MLPClassifier(class_weight=weights, **FEW)
+        weighted.partial_fit(X[batch], y[batch], classes=classes)
+        plain = MLPClassifier(**FEW)
+        plain.partial_fit(X[batch], y[batch], np.where(y[batch] == "a", 2.0, 1.0), classes=classes)
+        assert weighted.loss_ == plain.loss_
+
+    def test_not_finite(self):
+        with pytest.raises(ValueError, match="class_weight is"):
+            MLPClassifier(class_weight={0: np.nan}).fit(*digits())
+
     def test_partial_fit_cannot_balance(self):
         X, y = digits()
         classifier = MLPClassifier(class_weight="balanced")
@@ -222,10 +248,94 @@ class TestValidation:
         assert max(scores[: -classifier.n_iter_no_change]) == classifier.best_validation_score_
         assert classifier.score(X[400:], y[400:]) == classifier.best_validation_score_
 
-    def test_partial_fit_needs_it_to_stop(self):
+
+class TestPartialFitStops:
+    """Without validation_data: every call holds out samples of its own."""
+
+    @pytest.fixture
+    def splits(self, monkeypatch):
+        """The indices (trained, held out) of every split."""
+        splits = []
+
+        def recorded(*arguments, **more):
+            splits.append(train_test_split(*arguments, **more))
+            return splits[-1]
+
+        monkeypatch.setattr(_stochastic, "train_test_split", recorded)
+        return splits
+
+    @pytest.mark.parametrize("random_state", [None, 0, "RandomState"])
+    @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+    def test_by_the_same_samples(self, splits, cls, random_state):
         X, y = digits()
-        with pytest.raises(ValueError, match="validation_data"):
-            MLPClassifier(early_stopping=True).partial_fit(X, y, classes=range(10))
+        if random_state == "RandomState":
+            random_state = np.random.RandomState(0)
+        parameters = {"learning_rate_init": 0.02, "tol": 0.01, "random_state": random_state}
+        estimator = cls(early_stopping=True, **parameters)
+        first = {"classes": range(10)} if cls is MLPClassifier else {}
+        for k in range(300):
+            estimator.partial_fit(X, y, **first)
+            if k == 3:
+                estimator = pickle.loads(pickle.dumps(estimator))
+            if estimator.converged_:
+                break
+            held_out = splits[-1][1]
+            score = estimator.score(X[held_out], y[held_out])
+            assert relative(estimator.validation_scores_[-1], score) < 1e-12
+        assert estimator.converged_
+        assert estimator.t_ == 540 * len(splits)
+        for trained, held_out in splits:
+            np.testing.assert_array_equal(held_out, splits[0][1])
+            assert not set(trained) & set(held_out)
+            assert len(held_out) == 60
+        scores = estimator.validation_scores_
+        assert len(scores) == len(estimator.validation_loss_curve_) == len(splits)
+        best = max(scores)
+        assert estimator.best_validation_score_ == best
+        assert relative(estimator.score(X[held_out], y[held_out]), best) < 1e-12
+
+    def test_the_share_that_is_asked_for(self, splits):
+        X, y = diabetes(3)
+        regressor = MLPRegressor(early_stopping=True, validation_fraction=0.25)
+        regressor.partial_fit(X[:100], y[:100], np.arange(100.0)).partial_fit(X[:60], y[:60])
+        assert [len(held_out) for _, held_out in splits] == [25, 15]
+        assert regressor.t_ == 75 + 45
+
+    def test_batches_that_lack_classes(self, splits):
+        X, y = digits(300, 2)
+        zeros, ones = np.flatnonzero(y == 0), np.flatnonzero(y == 1)
+        few = np.concatenate([zeros[:30], ones[:1]])
+        even = np.concatenate([zeros[:30], ones[:10]])
+        classifier = MLPClassifier(early_stopping=True, random_state=0)
+        for batch in (zeros[:20], few, few[:11], even):
+            classifier.partial_fit(X[batch], y[batch], classes=[0, 1])
+        assert [len(held_out) for _, held_out in splits] == [2, 4, 2, 4]
+        assert (y[even][splits[-1][1]] == 1).sum() == 1  # of four, as of the batch
+
+    def test_batches_that_are_too_small(self):
+        X, y = digits()
+        classifier = MLPClassifier(early_stopping=True)
+        with pytest.raises(ValueError, match="too small: it has 1 of 10 samples"):
+            classifier.partial_fit(X[:10], y[:10], classes=range(10))
+        classifier.partial_fit(X[:10], y[:10], validation_data=(X[20:], y[20:]))
+
+    def test_not_after_scores_on_other_samples(self):
+        X, y = digits()
+        given = {"validation_data": (X[400:], y[400:])}
+        fitted = fit(MLPClassifier(early_stopping=True, **FEW), X[:400], y[:400])
+        by_given = MLPClassifier(early_stopping=True, **FEW)
+        by_given.partial_fit(X[:400], y[:400], classes=range(10), **given)
+        for classifier in (fitted, by_given):
+            weights = classifier.coefs_[0].copy()
+            with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+                classifier.partial_fit(X[:400], y[:400])
+            np.testing.assert_array_equal(classifier.coefs_[0], weights)
+            classifier.partial_fit(X[:400], y[:400], **given)
+        plain = fit(MLPClassifier(**FEW), X, y).set_params(early_stopping=True)
+        assert len(plain.partial_fit(X, y).validation_scores_) == 1
+        fit(plain, X, y)  # which holds out others
+        with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+            plain.partial_fit(X, y)
 
 
 class TestCallbacks:
@@ -261,7 +371,7 @@ class TestCallbacks:
         assert relative(lowest, expected) < 1e-12
 
     def test_progress(self, capsys):
-        pytest.importorskip("tqdm")
+        optional("tqdm")
         fit(MLPClassifier(progress=True, **FEW), *digits())
         assert "20/20" in capsys.readouterr().err
 
@@ -283,12 +393,103 @@ def test_dtype():
     assert classifier.coefs_[0].dtype == np.float32
     assert fit(MLPClassifier(dtype="float64", **FEW), X.astype("f"), y).coefs_[0].dtype == float
     assert fit(MLPClassifier(**FEW), X.astype("f"), y).coefs_[0].dtype == np.float32
+    narrow = np.dtype("float32")
+    assert fit(MLPClassifier(dtype=narrow, **FEW), X, y).coefs_[0].dtype == narrow
+    with pytest.raises(TypeError, match="wanted 'float32' or 'float64'"):
+        MLPClassifier(dtype=np.dtype(int)).fit(X, y)
+    with pytest.raises(ValueError, match="network is of float32"):
+        classifier.set_params(dtype="float64", warm_start=True).fit(X, y)
 
 
-def test_n_threads_change_nothing():
-    X, y = digits()
-    curves = [fit(MLPClassifier(n_threads=n, **FEW), X, y).loss_curve_ for n in (None, 1, 4)]
-    assert curves[0] == curves[1] == curves[2]
+class TestThreads:
+    @pytest.fixture
+    def used(self, monkeypatch):
+        """For every stretch of steps whether several threads took it; they do wherever they may."""
+        used = []
+
+        def choose(self, worth):
+            if self._pool is None and self.wanted > 1:
+                self._hire()
+            return self.wanted > 1, 1.0
+
+        monkeypatch.setattr(threads, "get_limit", lambda: 8)
+        monkeypatch.setattr(threads.Team, "choose", choose)
+        monkeypatch.setattr(threads.Team, "record", lambda self, many, *_: used.append(many))
+        return used
+
+    @pytest.mark.parametrize(
+        ("parameters", "weighted", "kind"),
+        [
+            ({}, False, np.asarray),
+            ({"solver": "sgd", "batch_size": 250}, False, np.asarray),
+            ({}, True, np.asarray),
+            ({}, False, csr_matrix),
+            ({"solver": "lbfgs"}, False, np.asarray),
+            ({"early_stopping": True}, False, np.asarray),
+        ],
+        ids=["adam", "sgd", "weights", "sparse", "lbfgs", "stopped"],
+    )
+    def test_the_same_bits(self, used, parameters, weighted, kind, dtype):
+        X, y = digits()
+        X, weight = kind(X.astype(dtype)), np.arange(600) % 3 + 1.0 if weighted else None
+        parameters = {"hidden_layer_sizes": (70, 33), "max_iter": 3, "random_state": 0} | parameters
+        fitted = {}
+        for n_threads in (1, 2, 3):
+            used.clear()
+            fitted[n_threads] = fit(MLPClassifier(n_threads=n_threads, **parameters), X, y, weight)
+            assert len(used) >= 3 or n_threads == 1
+            assert all(many == (n_threads > 1) for many in used)
+            assert fitted[n_threads].loss_ == fitted[1].loss_
+            np.testing.assert_array_equal(
+                fitted[n_threads].network_.parameters, fitted[1].network_.parameters, strict=True
+            )
+
+    def test_small_steps_are_no_work_for_two(self):
+        running = []
+        callback = [lambda _: running.append(threading.active_count())]
+        fit(MLPClassifier(n_threads=4, callbacks=callback, **FEW | {"batch_size": 5}), *digits(50))
+        assert set(running) == {threading.active_count()}
+
+    @pytest.mark.parametrize("parameters", [{}, {"dropout": 0.1}, {"class_weight": "balanced"}])
+    def test_one_is_reserved_where_one_will_do(self, parameters):
+        running = []
+        callback = [lambda _: running.append(threads._running)]
+        fit(MLPClassifier(n_threads=4, callbacks=callback, **FEW, **parameters), *digits(50))
+        assert set(running) == {1}
+        assert threads._running == 0
+
+    def test_how_many_by_default(self, monkeypatch):
+        for given, share, processors, expected in [
+            (None, None, 6, 6),
+            (None, "4", 6, 4),
+            (None, "8", 6, 6),
+            (None, "2,1", 6, 6),
+            (5, "1", 2, 5),
+        ]:
+            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+            if share is not None:
+                monkeypatch.setenv("OMP_NUM_THREADS", share)
+            monkeypatch.setenv("BPCORE_NUM_THREADS", str(processors))
+            assert team_of(MLPClassifier(n_threads=given)).wanted == expected
+
+    def test_limited_by_threadpoolctl(self, monkeypatch):
+        counts = []
+        stretch = threads.Team.stretch
+
+        @contextlib.contextmanager
+        def watched(self, size):
+            with stretch(self, size) as (count, start):
+                counts.append(count)
+                yield count, start
+
+        monkeypatch.setenv("BPCORE_NUM_THREADS", "2")
+        monkeypatch.setattr(threads.Team, "stretch", watched)
+        parameters = {"hidden_layer_sizes": (70, 33), "max_iter": 3, "random_state": 0}
+        with threadpool_limits(1):
+            fit(MLPClassifier(**parameters), *digits())
+        assert set(counts) == {1}
+        fit(MLPClassifier(**parameters), *digits())
+        assert set(counts) == {1, 2}
 
 
 class TestNetwork:

@@ -1,9 +1,6 @@
 """The training curves that scikit-learn's gallery documents, to the six decimals it prints."""
 
 import pytest
-
-pytest.importorskip("sklearn")
-
 from pairs import fit
 from sklearn.datasets import load_digits, load_iris
 from sklearn.preprocessing import MinMaxScaler

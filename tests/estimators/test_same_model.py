@@ -1,11 +1,7 @@
 """The same model, not a similar one: curves, scores and weights beside scikit-learn's."""
 
-import pytest
-
-pytest.importorskip("sklearn")
-
 import numpy as np
-import scipy.sparse
+import pytest
 from pairs import (
     CLASSIFIERS,
     REGRESSORS,
@@ -17,6 +13,7 @@ from pairs import (
     need_weights_of_theirs,
     relative,
 )
+from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix
 from sklearn.datasets import make_multilabel_classification
 
 from bpcore.estimators import _data
@@ -63,7 +60,16 @@ CLASSIFICATION = {
     "two classes": (digits(300, 2), {}),
     "strings": ((digits()[0], np.array(list("abcdefghij"))[digits()[1]]), {}),
     "labels": (make_multilabel_classification(200, random_state=0), {}),
-    "sparse": ((scipy.sparse.csc_matrix(digits()[0]), digits()[1]), {}),
+    "labels in Fortran's order": (
+        tuple(map(np.asfortranarray, make_multilabel_classification(200, random_state=0))),
+        {},
+    ),
+    "labels of 3": (
+        (lambda X, y: (X, 3 * y))(*make_multilabel_classification(200, random_state=0)),
+        {"batch_size": 20},
+    ),
+    "one class, stopped": ((digits()[0], np.full(600, "a")), {"early_stopping": True}),
+    "sparse": ((csc_matrix(digits()[0]), digits()[1]), {}),
     "no hidden layer": (digits(), {"hidden_layer_sizes": ()}),
     "three hidden layers": (digits(), {"hidden_layer_sizes": (16, 8, 8)}),
     "a last batch of 1": (digits(), {"batch_size": 599}),
@@ -75,9 +81,12 @@ CLASSIFICATION = {
     "momentum of 1": (digits(), {"solver": "sgd", "momentum": 1.0, "learning_rate_init": 1e-4}),
     "pixels to 16": ((digits()[0] * 16, digits()[1]), {}),
     "weights": ((*digits(), WEIGHTS), {"batch_size": 50}),
+    "negative weights": ((*digits(), -WEIGHTS - 0.5), {"batch_size": 50}),
+    "some negative weights": ((*digits(), WEIGHTS - 0.7), {"batch_size": 50}),
+    "negative weights, lbfgs": ((*digits(), -WEIGHTS), {"solver": "lbfgs", "max_iter": 20}),
     "weights, lbfgs": ((*digits(), WEIGHTS), {"solver": "lbfgs"}),
-    "weights, sparse": ((scipy.sparse.csr_matrix(digits()[0]), digits()[1], WEIGHTS), {}),
-    "sparse, lbfgs": ((scipy.sparse.csr_matrix(digits()[0]), digits()[1]), {"solver": "lbfgs"}),
+    "weights, sparse": ((csr_matrix(digits()[0]), digits()[1], WEIGHTS), {}),
+    "sparse, lbfgs": ((csr_matrix(digits()[0]), digits()[1]), {"solver": "lbfgs"}),
     "probabilities of 0, lbfgs": (
         (digits()[0] * 200, digits()[1]),
         {"solver": "lbfgs", "max_iter": 20},
@@ -121,11 +130,10 @@ def test_sparse_in_pieces(monkeypatch, rows, weight, solver):
     monkeypatch.setattr(_data, "_PIECE_BYTES", rows * 64 * 8)
     parameters = {**FIFTY, "solver": solver, "hidden_layer_sizes": (20,), "batch_size": 70}
     sparse, dense = (
-        fit(CLASSIFIERS[1](**parameters), data, y, weight)
-        for data in (scipy.sparse.csr_array(X), X)
+        fit(CLASSIFIERS[1](**parameters), data, y, weight) for data in (csr_array(X), X)
     )
     assert_same(dense, sparse, 1e-7 if solver == "lbfgs" else 1e-12)  # lbfgs sums in pieces
-    np.testing.assert_array_equal(sparse.predict(scipy.sparse.csc_array(X)), dense.predict(X))
+    np.testing.assert_array_equal(sparse.predict(csc_array(X)), dense.predict(X))
 
 
 @pytest.mark.parametrize("case", REGRESSION)

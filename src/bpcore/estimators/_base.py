@@ -3,69 +3,76 @@
 from __future__ import annotations
 
 import operator
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from bpcore.estimators import _convert, _lbfgs, _stochastic
 from bpcore.estimators._data import Data, rows_in_a_piece, samples_of
 from bpcore.estimators._initialize import draw_parameters
 from bpcore.estimators._losses import from_outputs, log_cosh, loss_of
-from bpcore.layers import ACTIVATIONS, Dense
+from bpcore.estimators._parameters import (
+    CONSTRAINTS,
+    FLOATS,
+    KERNEL_NAMES,
+    activations_of,
+    hidden_sizes,
+)
+from bpcore.layers import Dense
 from bpcore.network import Network
+from bpcore.validation import dtype_of
 
 if TYPE_CHECKING:
     from bpcore.estimators._losses import Loss
-
-# scikit-learn's names of activations that have another one here
-_KERNEL_NAMES = {"logistic": "sigmoid"}
-# softmax is the output's, whose gradient is written for it
-_HIDDEN = {"logistic", *ACTIVATIONS} - {"softmax"}
-_FLOATS: tuple[Any, ...] = (np.float64, np.float32)
 
 
 class BaseMLP(BaseEstimator):
     """Parameters, fit and raw predictions of both estimators."""
 
-    _parameter_constraints: dict = {  # noqa: RUF012  scikit-learn reads it from the class
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(_HIDDEN), list, tuple],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "callbacks": [list, tuple],
-        "progress": ["boolean"],
-        "n_threads": [None, Interval(Integral, 1, None, closed="left")],
-        "dtype": [None, StrOptions({"float32", "float64"}), Options(type, set(_FLOATS))],
-    }
+    # Written here once for those who read or complete them; each class's __init__ sets its own.
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: Any
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    dropout: float
+    callbacks: Any
+    progress: bool
+    n_threads: int | None
+    dtype: Any
+
+    _parameter_constraints = CONSTRAINTS
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Set the parameters as they were given to __init__, unlooked at, as clone wants it.
+
+        `given` is the __init__'s locals(): its signature is then the only list of them.
+        """
+        for name, value in given.items():
+            if name != "self":
+                setattr(self, name, value)
 
     @property
     def network_(self) -> Network:
@@ -151,18 +158,23 @@ class BaseMLP(BaseEstimator):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: Any, *, incremental: bool
     ) -> BaseMLP:
-        hidden = self._hidden_sizes()
-        activations = self._activations(len(hidden))
+        hidden = hidden_sizes(self)
+        activations = activations_of(self, len(hidden))
+        dtype = None if self.dtype is None else dtype_of(self.dtype)
+        if self.solver == "lbfgs" and (len(self.callbacks) or self.progress):
+            raise ValueError(
+                "callbacks or progress are given, but lbfgs has no epochs to tell of: use "
+                "solver='adam' or 'sgd', or leave them out"
+            )
         if self.dropout and self.solver == "lbfgs":
             raise ValueError(
                 f"dropout is {self.dropout}, which lbfgs cannot have, since its loss must not "
                 "change between evaluations: use solver='adam' or 'sgd', or dropout=0"
             )
-        if incremental and self.early_stopping and validation_data is None:
-            raise ValueError(
-                "partial_fit does not support early_stopping=True without data to stop by: pass "
-                "validation_data=(X_val, y_val)"
-            )
+        if not incremental:
+            self.__dict__.pop("_held_out_seed", None)
+        elif self.early_stopping and validation_data is None:
+            self._check_scores_go_on()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         refuse_masked(X=X, y=y, sample_weight=sample_weight)
         X, y, n_outputs = self._validate_input(X, y, incremental, reset=first)
@@ -173,8 +185,8 @@ class BaseMLP(BaseEstimator):
         self._random_state = check_random_state(self.random_state)
         sizes = [X.shape[1], *hidden, n_outputs]
         if first:
-            self._initialize(sizes, activations, X.dtype)
-        self._check_network(sizes)
+            self._initialize(sizes, activations, X.dtype if dtype is None else dtype)
+        self._check_network(sizes, dtype)
         self._bind()
         dtype = self._network.parameters.dtype
         data = self._data(X, y, dtype)
@@ -198,8 +210,6 @@ class BaseMLP(BaseEstimator):
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
         self.out_activation_ = self._output_activation()
-        if self.dtype is not None:
-            dtype = np.dtype(self.dtype)
         self.coefs_, self.intercepts_ = draw_parameters(
             sizes, activations, self._random_state, dtype
         )
@@ -213,7 +223,7 @@ class BaseMLP(BaseEstimator):
 
     @property
     def _loss(self) -> Loss:
-        output = _KERNEL_NAMES.get(self.out_activation_, self.out_activation_)
+        output = KERNEL_NAMES.get(self.out_activation_, self.out_activation_)
         return loss_of(self._loss_name, output, self.n_outputs_)
 
     def _bind(self) -> None:
@@ -227,7 +237,7 @@ class BaseMLP(BaseEstimator):
             return
         coefs = [np.asarray(W) for W in self.coefs_]
         sizes = [coefs[0].shape[0], *(W.shape[1] for W in coefs)]
-        activations = self._activations(len(coefs) - 1)[: len(coefs) - 1]
+        activations = activations_of(self, len(coefs) - 1)[: len(coefs) - 1]
         network = self._make_network(sizes, activations, coefs[0].dtype)
         for layer, W, b in zip(network.layers, coefs, self.intercepts_, strict=True):
             layer._kernel.W[...], layer._kernel.b[...] = W.T, b
@@ -246,45 +256,18 @@ class BaseMLP(BaseEstimator):
         ]
         return Network(layers, loss.kernel or log_cosh)
 
-    def _hidden_sizes(self) -> list[int]:
-        """Return hidden_layer_sizes as a list of positive ints."""
-        given = self.hidden_layer_sizes
-        sizes = list(given) if hasattr(given, "__iter__") else [given]
-        for size in sizes:
-            if not isinstance(size, Integral) or isinstance(size, (bool, np.bool_)):
-                raise InvalidParameterError(
-                    f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be a "
-                    f"positive integer or a sequence of them. Got {given!r} instead."
-                )
-            if size <= 0:
-                raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
-
-    def _activations(self, n_hidden: int) -> list[str]:
-        """Return the kernels' names: one for each hidden layer, and again that of the last one."""
-        given = self.activation
-        names = [given] * max(1, n_hidden) if isinstance(given, str) else list(given)
-        for name in names:
-            if not isinstance(name, str) or name not in _HIDDEN:
-                raise InvalidParameterError(
-                    f"The 'activation' parameter of {type(self).__name__} must be made of "
-                    f"{', '.join(sorted(_HIDDEN))}. Got {name!r} instead."
-                )
-        if not isinstance(given, str) and len(names) != n_hidden:
-            raise ValueError(
-                f"activation has {len(names)} names, wanted one for each of the {n_hidden} hidden "
-                "layers, or a single name for all of them"
-            )
-        names = [_KERNEL_NAMES.get(name, name) for name in names]
-        return [*names[:n_hidden], names[-1] if names else "identity"]
-
-    def _check_network(self, sizes: list[int]) -> None:
+    def _check_network(self, sizes: list[int], dtype: np.dtype | None) -> None:
         """Raise if a warm start or partial_fit wants another network than there is."""
         there = [self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)]
         if sizes != there:
             raise ValueError(
                 f"the fitted network has layers of {there}, hidden_layer_sizes and y want {sizes}: "
                 "fit with warm_start=False to start anew"
+            )
+        if dtype is not None and dtype != self.coefs_[0].dtype:
+            raise ValueError(
+                f"the fitted network is of {self.coefs_[0].dtype}, dtype is {self.dtype!r}: fit "
+                "with warm_start=False to start anew"
             )
         output = self._output_activation()
         if output != self.out_activation_:
@@ -304,6 +287,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError("validation_data is given, but lbfgs has no epochs to score after")
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise TypeError("validation_data is not a tuple (X, y) or (X, y, sample_weight)")
+        refuse_masked(**dict(zip(("X", "y", "sample_weight"), given, strict=False)))
         X, y = self._validate_held_out(given[0], given[1])
         dtype = self._network.parameters.dtype
         data = self._data(X, y, dtype)
@@ -341,7 +325,7 @@ class BaseMLP(BaseEstimator):
         net = self._network
         if type(X) is np.ndarray and X.ndim == 2 and not hasattr(self, "feature_names_in_"):
             dtype = X.dtype
-            if dtype in _FLOATS and X.shape[1] == net.layers[0].n_inputs and len(X):
+            if dtype in FLOATS and X.shape[1] == net.layers[0].n_inputs and len(X):
                 try:
                     return self._promoted(net._kernel.predict(X), dtype)
                 except ValueError:  # NaN or Inf: scikit-learn's check says so below
@@ -364,6 +348,15 @@ class BaseMLP(BaseEstimator):
     def _promoted(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return a in the dtype that products of X and the weights would have."""
         return a if dtype == a.dtype else a.astype(np.result_type(dtype, a.dtype), copy=False)
+
+    def _check_scores_go_on(self) -> None:
+        """Raise if the best score is of samples that partial_fit has not held out itself."""
+        if getattr(self, "validation_scores_", None) and not hasattr(self, "_held_out_seed"):
+            raise ValueError(
+                "partial_fit does not support early_stopping=True once there are scores on other "
+                "samples, those that fit held out or validation_data: pass "
+                "validation_data=(X_val, y_val), samples that were not trained on"
+            )
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from bpcore.estimators._base import _FLOATS, BaseMLP, refuse_masked
+from bpcore.estimators._base import BaseMLP, refuse_masked
+from bpcore.estimators._docs import documented
+from bpcore.estimators._parameters import CONSTRAINTS, FLOATS
 
 if TYPE_CHECKING:
     from bpcore.estimators._data import Data
 
 
+@documented
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multi-layer perceptron that classifies: scikit-learn's MLPClassifier, trained by bpcore.
 
@@ -27,114 +30,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units of each hidden layer; empty for none.
-    activation : str or list of str, default="relu"
-        Of the hidden layers, one name for all or one for each: identity, logistic (sigmoid is the
-        same), tanh, relu, and what scikit-learn lacks: leaky_relu, elu, selu, gelu, silu,
-        softplus, softsign, hard_sigmoid, exp.
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        The first two go through the data in batches, lbfgs takes all of them in every step.
-    alpha : float, default=0.0001
-        Penalty: alpha / 2n ΣW² is added to the loss, n the samples of the batch (or the sum of
-        their weights). Biases are free.
-    batch_size : int or "auto", default="auto"
-        "auto": 200, or all samples if there are fewer.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        For sgd. "invscaling": learning_rate_init / (t + 1)^power_t with t the samples seen at the
-        end of the epoch before. "adaptive": divided by 5 instead of stopping, down to 1e-6.
-    learning_rate_init : float, default=0.001
-        For sgd and adam.
-    power_t : float, default=0.5
-        See learning_rate.
-    max_iter : int, default=200
-        Epochs at most; iterations for lbfgs.
-    shuffle : bool, default=True
-        A new order of the samples in every epoch.
-    random_state : int, RandomState or None, default=None
-        What weights, shuffles, the held-out samples and dropout are drawn from, in scikit-learn's
-        order: the same seed gives the same model.
-    tol : float, default=0.0001
-        An epoch counts as an improvement if the loss falls, or the validation score rises, by
-        this. For lbfgs the largest gradient to stop at.
-    verbose : bool or int, default=False
-        Print the loss of every epoch.
-    warm_start : bool, default=False
-        fit goes on from the weights that are there.
-    momentum : float, default=0.9
-        For sgd, 0 to 1.
-    nesterovs_momentum : bool, default=True
-        For sgd with momentum.
-    early_stopping : bool, default=False
-        Hold out validation_fraction of the samples, stop by the score on them, and keep the
-        weights that had the best one.
-    validation_fraction : float, default=0.1
-        See early_stopping.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        For adam, 0 to below 1.
-    epsilon : float, default=1e-8
-        For adam: added to √v, before the corrections for the start from zero.
-    n_iter_no_change : int or inf, default=10
-        Stop after more epochs than these without an improvement.
-    max_fun : int, default=15000
-        For lbfgs: evaluations of the loss at most.
+    <parameters of scikit-learn's>
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, which multiply sample_weight; "balanced": n / (n_classes n_class).
-    dropout : float, default=0.0
-        Share of every hidden layer's outputs that is set to 0 in training, 0 to below 1.
-    callbacks : list of `bpcore.Callback` or of callables, default=()
-        Called with the state of the fit: `estimator`, `network`, `history`, `epoch`, and
-        `stop_training` to set. A plain callable runs after every epoch.
-    progress : bool, default=False
-        A progress bar (extra `progress`).
-    n_threads : int, optional
-        Upper bound of the threads of a fit; a fit uses one. Fits in several threads run side by
-        side, since epochs hold no GIL.
-    dtype : {"float32", "float64"}, optional
-        Of the weights and the arithmetic; by default that of X (float64 for lbfgs).
+    <parameters that are new>
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights: transposed views of `network_`'s, so a change of one is a change of the other.
-    intercepts_ : list of ndarray of shape (n_out,)
-        The biases, views as well.
-    network_ : bpcore.Network
-        The network inside, with its layers and their gradients.
-    loss_ : float
-        The loss of the last epoch, penalty included; for lbfgs the lowest.
-    loss_curve_ : list of float
-        The mean over the samples of the loss each batch had before its step, an epoch each. Not
-        for lbfgs, as all of the following up to `validation_loss_curve_`.
-    best_loss_ : float or None
-        The lowest of `loss_curve_`; None with early_stopping.
-    validation_scores_ : list of float or None
-        The accuracy on the validation data, an epoch each, with early_stopping.
-    best_validation_score_ : float or None
-        The highest of them.
-    validation_loss_curve_ : list of float
-        The loss without penalty on the validation data, an epoch each, where there are any.
-    converged_ : bool
-        Whether the last fit or partial_fit ended for want of improvement (lbfgs: of a slope).
-    t_ : int
-        Samples seen in training.
-    n_iter_ : int
-        Epochs of the last fit, or iterations of lbfgs.
-    n_layers_, n_outputs_ : int
-        Layers, inputs and outputs counted; outputs.
+    <attributes>
     out_activation_ : str
         softmax, or logistic for two classes and for several labels.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Only where X had them.
 
-    References
-    ----------
-    Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks,
-    AISTATS 2010. Kingma & Ba, Adam: A method for stochastic optimization, ICLR 2015.
-    Liu & Nocedal, On the limited memory BFGS method, Mathematical Programming 45, 1989.
-    Srivastava et al., Dropout, JMLR 15, 2014.
+    <references>
 
     Examples
     --------
@@ -149,10 +57,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012  scikit-learn reads it from the class
-        **BaseMLP._parameter_constraints,
+        **CONSTRAINTS,
         "class_weight": [None, dict, list, StrOptions({"balanced"})],
     }
     _loss_name = "log_loss"
+    class_weight: Any
 
     def __init__(
         self,
@@ -187,38 +96,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_threads=None,
         dtype=None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.class_weight = class_weight
-        self.dropout = dropout
-        self.callbacks = callbacks
-        self.progress = progress
-        self.n_threads = n_threads
-        self.dtype = dtype
+        self._keep(locals())
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
+    @documented
     def partial_fit(self, X, y, sample_weight=None, classes=None, *, validation_data=None):
         """Train one epoch more on X and y.
 
@@ -230,9 +112,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), optional
         classes : array-like of shape (n_classes,), optional
             All classes there are; the first call needs them.
-        validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Scored after the epoch. early_stopping needs it here: once the score has not risen by
-            tol in n_iter_no_change calls, `converged_` is True and the best weights are back.
+        <validation_data>
 
         Returns
         -------
@@ -241,14 +121,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError
-            Data that will not do, classes missing or others than before, or early_stopping
-            without validation_data.
+            Data that will not do; classes missing, or others than before; early_stopping after
+            scores on other samples, as fit leaves them, without validation_data.
+
+        <holding out>
         """
+        refuse_masked(classes=classes)
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer.fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, validation_data, incremental=True)
+
+    @documented
+    def score(self, X, y, sample_weight=None):
+        """Return the share of samples whose classes are predicted right.
+
+        <data to score on>
+
+        Returns
+        -------
+        float
+        """
+        refuse_masked(X=X, y=y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight=sample_weight)
 
     def predict(self, X):
         """Return the most probable class of every sample.
@@ -263,17 +159,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._decoded(self._forward(X))
 
+    @documented
     def predict_proba(self, X):
         """Return the probability of every class.
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+        <probabilities>
         """
         a = self._forward(X)
         if self.n_outputs_ == 1:
@@ -281,16 +171,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.vstack([1 - a, a]).T
         return a
 
+    @documented
     def predict_log_proba(self, X):
         """Return the logarithm of `predict_proba`.
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
+        <probabilities>
         """
         a = self.predict_proba(X)
         return np.log(a, out=a)
@@ -332,7 +217,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,
-            dtype=_FLOATS,
+            dtype=FLOATS,
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
@@ -345,7 +230,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(f"y has the classes {unknown}, this classifier knows {self.classes_}")
 
     def _validate_held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
-        refuse_masked(X=X, y=y)
         X, y = self._checked(X, y, reset=False)
         self._check_classes(unique_labels(y))
         return X, y
@@ -357,7 +241,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return (rows, None), or (None, labels) where one of several classes is right."""
         if self._label_binarizer.y_type_ == "multiclass" and y.ndim == 1:
             return None, np.searchsorted(self.classes_, y).astype(np.int64, copy=False)
-        return self._label_binarizer.transform(y).astype(dtype), None
+        # A row may be in Fortran's order, as a data frame's are, and hold any number for "yes".
+        rows = self._label_binarizer.transform(y).astype(bool)
+        return np.ascontiguousarray(rows, dtype), None
 
     def _total_weight(self, y: Any, sample_weight: Any, incremental: bool) -> Any:
         """Return sample_weight times the weights of the classes."""
@@ -368,11 +254,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "class_weight='balanced' needs all of y, which partial_fit does not see: give the "
                 "weights as a dict, from sklearn.utils.class_weight.compute_class_weight"
             )
-        weight = compute_sample_weight(self.class_weight, y)
+        if y.ndim == 1:  # a batch of partial_fit may lack classes that have a weight
+            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            weight = weight[np.searchsorted(self.classes_, y)]
+        else:
+            weight = compute_sample_weight(self.class_weight, y)
+        if not np.isfinite(weight).all():
+            raise ValueError(f"class_weight is {self.class_weight!r}, wanted finite numbers")
         return weight if sample_weight is None else weight * sample_weight
 
     def _score(self, a: np.ndarray, data: Data) -> float:
         """Return the accuracy of outputs a."""
+        if len(self.classes_) == 1:  # nothing else can be predicted
+            return 1.0
         if data.labels is not None:
             hits = a.argmax(axis=1) == data.labels
         else:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bpcore.network import Network
 
 _ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
-_LOSSES = ("log_loss", "squared_error", "poisson")
 # Fitted attributes that only one of the two has, or that are converted one by one.
 _APART = ("coefs_", "intercepts_", "validation_loss_curve_", "converged_")
 
@@ -34,7 +33,8 @@ def from_sklearn(cls: type, fitted: Any) -> Any:
     """Return an estimator of `cls` that predicts and trains on as `fitted` would."""
     if not isinstance(fitted, peer_of(cls)):
         raise TypeError(
-            f"fitted is a {type(fitted).__name__}, wanted scikit-learn's {peer_of(cls).__name__}"
+            f"fitted is a {type(fitted).__module__}.{type(fitted).__name__}, wanted scikit-learn's "
+            f"{peer_of(cls).__name__}"
         )
     check_is_fitted(fitted)
     estimator = cls(**fitted.get_params(deep=False))
@@ -62,14 +62,15 @@ def to_sklearn(estimator: Any) -> Any:
             f"activation is {estimator.activation!r}, which scikit-learn does not have; it has "
             "identity, logistic, tanh and relu, one for all hidden layers"
         )
-    if estimator._loss_name not in _LOSSES:
-        raise ValueError(
-            f"loss is {estimator._loss_name!r}, which scikit-learn does not have; it has "
-            f"{', '.join(_LOSSES)}"
-        )
     peer = peer_of(type(estimator))
     given = estimator.get_params(deep=False)
     names = peer._get_param_names()
+    losses = ["log_loss", "squared_error"] + ["poisson"] * ("loss" in names)  # since 1.7
+    if estimator._loss_name not in losses:
+        raise ValueError(
+            f"loss is {estimator._loss_name!r}, which scikit-learn {sklearn.__version__} does not "
+            f"have; it has {', '.join(losses)}"
+        )
     converted = peer(**{name: given[name] for name in names})
     for name in activations:
         converted.activation = _ACTIVATIONS[name]
@@ -78,7 +79,9 @@ def to_sklearn(estimator: Any) -> Any:
     arrays = _arrays(network, network.parameters)
     converted.coefs_, converted.intercepts_ = arrays[:n_layers], arrays[n_layers:]
     best = getattr(estimator, "_best_parameters", None)
-    arrays = _arrays(network, network.parameters if best is None else best)
+    if best is not None and not np.array_equal(best, network.parameters):
+        arrays = _arrays(network, best)
+    # Weights that were put back are the same lists there, which the next warm start changes.
     converted._best_coefs, converted._best_intercepts = arrays[:n_layers], arrays[n_layers:]
     rule = getattr(estimator, "_optimizer", None)
     if rule is not None:

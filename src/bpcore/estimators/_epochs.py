@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
     from bpcore.estimators._losses import Loss
     from bpcore.estimators._rules import SGD, Adam
     from bpcore.network import Network
+    from bpcore.threads import Team
+
+
+class Task(NamedTuple):
+    """What the epochs of a fit train, on what, and how."""
+
+    network: Network
+    data: Data
+    batch_size: int
+    rule: SGD | Adam
+    alpha: float
+    loss: Loss
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return -(-self.data.n // self.batch_size)
 
 
 class CompiledEpochs:
@@ -22,49 +40,50 @@ class CompiledEpochs:
 
     The penalty is α/2n ΣW² with n the samples of the batch, so a last, smaller batch has a
     Training of its own, which shares parameters and state.
+
+    The kernel's C is value_scale times the loss plus gradient_scale times the penalty. Where the
+    two differ (the squared error of several outputs), it is not the value that is wanted, and the
+    penalty is added up between steps.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        data: Data,
-        batch_size: int,
-        rule: SGD | Adam,
-        alpha: float,
-        loss: Loss,
-    ) -> None:
-        self._data, self._batch_size, self._rule, self._loss = data, batch_size, rule, loss
-        self._steps = -(-data.n // batch_size)
-        operations = 6 * batch_size * network.parameters.size
+    def __init__(self, task: Task, team: Team) -> None:
+        self._task, self._team = task, team
+        operations = 6 * task.batch_size * task.network.parameters.size
         self._stretch = max(1, int(STRETCH_OPERATIONS / operations))
-        full, rest = divmod(data.n, batch_size)
-        self._full = full
-        self._whole = self._training(network, alpha, batch_size)
-        self._rest: Any = self._training(network, alpha, rest) if rest else None
+        self._share = 1 - task.loss.gradient_scale / task.loss.value_scale
+        self._penalty: Any = None
+        if task.alpha and self._share:
+            self._penalty, self._stretch = Penalty(task.network, task.alpha, task.loss), 1
+        self._full, rest = divmod(task.data.n, task.batch_size)
+        self._whole = self._training(task.batch_size)
+        self._rest: Any = self._training(rest) if rest else None
+        self.threads: int = self._whole.threads
 
-    def _training(self, network: Network, alpha: float, n: int) -> Any:
+    def _training(self, n: int) -> Any:
         """Return the kernel for batches of n samples."""
-        scale = self._loss.gradient_scale
+        network, rule, loss = self._task.network, self._task.rule, self._task.loss
         return kernels.Training(
             network._kernel,
             network.parameters,
             network.gradient,
-            self._rule.kernel_rule(),
-            *self._rule.vectors(),
-            self._rule.counter,
+            rule.kernel_rule(),
+            *rule.vectors(),
+            rule.counter,
             n,
             0.0,
-            scale * alpha / n,
+            loss.gradient_scale * self._task.alpha / n,
             0.0,
-            largest_loss=self._loss.largest(network.parameters.dtype),
+            self._team.wanted,
+            loss.largest(network.parameters.dtype),
         )
 
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
-        rates = self._rule.rates(self._steps)
+        task = self._task
+        rates = task.rule.rates(task.steps)
         self._whole.reset_loss()
-        total = 0.0
-        for data, rows, start, stop, offset in pieces(self._data, order, self._batch_size):
+        self._penalties = total = 0.0
+        for data, rows, start, stop, offset in pieces(task.data, order, task.batch_size):
             here = rates[offset:]
             middle = min(stop, self._full)
             if not self._stretches(self._whole, data, rows, start - offset, middle - offset, here):
@@ -76,7 +95,8 @@ class CompiledEpochs:
                 ):
                     return math.nan
                 total = self._rest.loss_sum
-        return (self._whole.loss_sum + total) / self._data.n / self._loss.value_scale
+        loss = (self._whole.loss_sum + total) / task.loss.value_scale
+        return (loss + self._share * self._penalties) / task.data.n
 
     def _stretches(
         self,
@@ -88,12 +108,58 @@ class CompiledEpochs:
         rates: np.ndarray,
     ) -> bool:
         """Run the steps, between stretches of which signals are heard; return False at a NaN."""
+        batches = (*data, order, self._task.batch_size)
         while step < stop:
-            until = min(step + self._stretch, stop)
-            step = training.run(*data, order, self._batch_size, step, until, rates)
-            if step < until:
+            if self._penalty is not None:  # α/2n ΣW² for each of n samples
+                self._penalties += self._penalty.value(1.0)
+            done, until = run_stretch(
+                training, self._team, batches, step, stop, rates, self._stretch
+            )
+            if done < until:
                 return False
+            step = done
         return True
+
+
+def run_stretch(
+    training: Any,
+    team: Team,
+    batches: tuple[Any, ...],
+    step: int,
+    stop: int,
+    rates: np.ndarray,
+    length: int = 1,
+) -> tuple[int, int]:
+    """Run some of the steps from `step` on, with the team's threads where they are faster.
+
+    Parameters
+    ----------
+    training : kernels.Training
+    team : Team
+    batches : tuple
+        Data, order and batch size, as `training.run` takes them.
+    step, stop : int
+        The first of the steps, and the end of them.
+    rates : ndarray
+    length : int
+        So many steps at most.
+
+    Returns
+    -------
+    tuple of int
+        The step it got to, and the one it was to get to.
+    """
+    if training.threads == 1:  # reserved for all of the fit: small steps are done sooner than that
+        until = min(step + length, stop)
+        return training.run(*batches, step, until, rates), until
+    worth = training.team_size(batches[-1])
+    many, part = team.choose(worth)
+    until = min(step + max(1, int(part * length)), stop)
+    began = time.perf_counter()
+    with team.stretch(worth if many else 1) as (threads, start_thread):
+        done = training.run(*batches, step, until, rates, threads, start_thread)
+    team.record(threads > 1, done - step, time.perf_counter() - began)
+    return done, until
 
 
 class SteppedEpochs:
@@ -103,36 +169,27 @@ class SteppedEpochs:
     `NumpyGradient` does.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        data: Data,
-        batch_size: int,
-        rule: SGD | Adam,
-        alpha: float,
-        loss: Loss,
-        gradient: Any,
-    ) -> None:
-        self._network, self._data, self._batch_size = network, data, batch_size
-        self._rule, self._gradient = rule, gradient
-        self._penalty = Penalty(network, alpha, loss)
-        self._steps = -(-data.n // batch_size)
+    def __init__(self, task: Task, gradient: Any) -> None:
+        self._task, self._gradient = task, gradient
+        self.threads: int = gradient.threads
+        self._penalty = Penalty(task.network, task.alpha, task.loss)
 
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
-        net, rule = self._network, self._rule
-        rates, kernel_rule = rule.rates(self._steps), rule.kernel_rule()
+        net, rule, n = self._task.network, self._task.rule, self._task.data.n
+        batch_size = self._task.batch_size
+        rates, kernel_rule = rule.rates(self._task.steps), rule.kernel_rule()
         first, second = rule.vectors()
         accumulated = 0.0
-        for data, rows, start, stop, offset in pieces(self._data, order, self._batch_size):
+        for data, rows, start, stop, offset in pieces(self._task.data, order, batch_size):
             for step in range(start, stop):
-                C, total = self._gradient(data, rows, self._batch_size, step - offset)
+                C, total = self._gradient(data, rows, batch_size, step - offset)
                 if not math.isfinite(C):
                     return math.nan
                 if total == 0:  # nothing in this batch counts
                     continue
                 C += self._penalty.add(total)
-                accumulated += C * min(self._batch_size, self._data.n - step * self._batch_size)
+                accumulated += C * min(batch_size, n - step * batch_size)
                 kernels.update_parameters(
                     kernel_rule,
                     net.parameters,
@@ -143,7 +200,7 @@ class SteppedEpochs:
                     rule.counter,
                     False,
                 )
-        return accumulated / self._data.n
+        return accumulated / n
 
 
 class Penalty:
@@ -152,6 +209,10 @@ class Penalty:
     def __init__(self, network: Network, alpha: float, loss: Loss) -> None:
         self._alpha, self._scale = float(alpha), loss.gradient_scale
         self._layers = [(layer.W.reshape(-1), layer.dW.reshape(-1)) for layer in network.layers]
+
+    def value(self, total: float) -> float:
+        """Return it for weights that sum to `total`."""
+        return 0.5 * self._alpha / total * sum(float(np.dot(W, W)) for W, _ in self._layers)
 
     def add(self, total: float) -> float:
         """Add its gradient, scaled as the loss's is, to the network's; return its value.
@@ -163,8 +224,7 @@ class Penalty:
         """
         if self._alpha == 0:
             return 0.0
-        share, squares = self._alpha / total, 0.0
+        value = self.value(total)
         for W, dW in self._layers:
-            squares += float(np.dot(W, W))
-            dW += W * W.dtype.type(self._scale * share)
-        return 0.5 * share * squares
+            dW += W * W.dtype.type(self._scale * self._alpha / total)
+        return value

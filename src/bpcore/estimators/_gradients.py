@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bpcore.cpu import kernels
+from bpcore.estimators._epochs import run_stretch
 from bpcore.estimators._losses import pointwise
 
 if TYPE_CHECKING:
     from bpcore.estimators._data import Data
     from bpcore.estimators._losses import Loss
     from bpcore.network import Network
+    from bpcore.threads import Team
 
 
 class KernelGradient:
@@ -27,8 +29,10 @@ class KernelGradient:
     learning rate of 0 from a velocity of 0 it goes nowhere.
     """
 
-    def __init__(self, network: Network, loss: Loss, batch_size: int, steps: int) -> None:
-        self._loss = loss
+    def __init__(
+        self, network: Network, loss: Loss, batch_size: int, steps: int, team: Team
+    ) -> None:
+        self._loss, self._team = loss, team
         self._rates = np.zeros(steps)
         self._training = kernels.Training(
             network._kernel,
@@ -42,8 +46,14 @@ class KernelGradient:
             0.0,
             0.0,
             0.0,
-            largest_loss=loss.largest(network.parameters.dtype),
+            team.wanted,
+            loss.largest(network.parameters.dtype),
         )
+
+    @property
+    def threads(self) -> int:
+        """How many a batch has work for at most."""
+        return self._training.threads
 
     def __call__(
         self, data: Data, order: np.ndarray | None, batch_size: int, step: int
@@ -51,7 +61,8 @@ class KernelGradient:
         """Return C of batch `step` and the sum of its weights; C is NaN if it is not finite."""
         training = self._training
         training.reset_loss()
-        done = training.run(*data, order, batch_size, step, step + 1, self._rates)
+        batches = (*data, order, batch_size)
+        done, _ = run_stretch(training, self._team, batches, step, step + 1, self._rates)
         if done == step:
             return math.nan, math.nan
         total = training.weight_sum
@@ -75,6 +86,8 @@ class NumpyGradient:
     output_weight : ndarray of shape (n_outputs,) or None
         Factors of the outputs' losses.
     """
+
+    threads = 1
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +15,17 @@ from sklearn.exceptions import ConvergenceWarning
 from bpcore.estimators._data import rows_in_a_piece
 from bpcore.estimators._epochs import Penalty
 from bpcore.estimators._gradients import KernelGradient
-from bpcore.estimators._stochastic import needs_numpy, numpy_gradient
+from bpcore.estimators._stochastic import needs_numpy, numpy_gradient, team_of
 
 if TYPE_CHECKING:
     from bpcore.estimators._data import Data
     from bpcore.network import Network
+    from bpcore.threads import Team
 
 
 def fit(estimator: Any, data: Data) -> None:
     """Minimise the penalised loss of all samples."""
     network = estimator._network
-    objective = _Objective(estimator, data)
     iteration = 0
 
     def report(intermediate_result: scipy.optimize.OptimizeResult) -> None:
@@ -32,23 +33,28 @@ def fit(estimator: Any, data: Data) -> None:
         iteration += 1
         print(f"Iteration {iteration}, loss = {intermediate_result.fun:.8f}")
 
-    result = scipy.optimize.minimize(
-        objective,
-        network.parameters[objective.order],
-        method="L-BFGS-B",
-        jac=True,
-        callback=report if estimator.verbose else None,
-        options={
-            "maxfun": estimator.max_fun,
-            "maxiter": estimator.max_iter,
-            "gtol": estimator.tol,
-        },
-    )
+    with ExitStack() as ends:
+        team = ends.enter_context(team_of(estimator))
+        objective = _Objective(estimator, data, team)
+        if objective.threads == 1:
+            ends.enter_context(team.stretch(1))
+        result = scipy.optimize.minimize(
+            objective,
+            network.parameters[objective.order],
+            method="L-BFGS-B",
+            jac=True,
+            callback=report if estimator.verbose else None,
+            options={
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
+            },
+        )
     if result.status != 0:
         warnings.warn(
-            f"lbfgs has not converged after {result.nit} iterations and {result.nfev} evaluations "
-            f"({result.message}): raise max_iter={estimator.max_iter} or "
-            f"max_fun={estimator.max_fun}, or scale the data",
+            f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}) "
+            f"and {result.nfev} evaluations:\n{result.message}\nRaise "
+            f"max_iter={estimator.max_iter} or max_fun={estimator.max_fun}, or scale the data.",
             ConvergenceWarning,
             stacklevel=5,
         )
@@ -65,16 +71,19 @@ class _Objective:
     as scikit-learn's do.
     """
 
-    def __init__(self, estimator: Any, data: Data) -> None:
+    def __init__(self, estimator: Any, data: Data, team: Team) -> None:
         self._estimator, self._network, self._data = estimator, estimator._network, data
         self._penalty = Penalty(estimator._network, estimator.alpha, estimator._loss)
         self.order = packed_order(estimator._network)
         self._rows = rows_in_a_piece(data.X) if scipy.sparse.issparse(data.X) else data.n
         self._gradient = (
             numpy_gradient(estimator)
-            if needs_numpy(estimator)
-            else KernelGradient(estimator._network, estimator._loss, min(self._rows, data.n), 1)
+            if needs_numpy(estimator, data)
+            else KernelGradient(
+                estimator._network, estimator._loss, min(self._rows, data.n), 1, team
+            )
         )
+        self.threads: int = self._gradient.threads
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         net = self._network

@@ -11,7 +11,9 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from bpcore.estimators._base import _FLOATS, BaseMLP, refuse_masked
+from bpcore.estimators._base import BaseMLP, refuse_masked
+from bpcore.estimators._docs import documented
+from bpcore.estimators._parameters import CONSTRAINTS, FLOATS
 
 if TYPE_CHECKING:
     from bpcore.estimators._data import Data
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _LOSSES = {"squared_error", "poisson", "absolute_error", "huber", "log_cosh"}
 
 
+@documented
 class MLPRegressor(RegressorMixin, BaseMLP):
     """A multi-layer perceptron for numbers: scikit-learn's MLPRegressor, trained by bpcore.
 
@@ -31,117 +34,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         With e = a - y: squared_error, half the mean over the outputs of e²; poisson, Σ y log(y/a)
         - y + a with exp as the last activation; and what scikit-learn lacks: absolute_error,
         Σ |e|; huber, Σ e²/2 up to |e| = 1 and |e| - 1/2 beyond; log_cosh, Σ log cosh e.
-    hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units of each hidden layer; empty for none.
-    activation : str or list of str, default="relu"
-        Of the hidden layers, one name for all or one for each: identity, logistic (sigmoid is the
-        same), tanh, relu, and what scikit-learn lacks: leaky_relu, elu, selu, gelu, silu,
-        softplus, softsign, hard_sigmoid, exp.
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        The first two go through the data in batches, lbfgs takes all of them in every step.
-    alpha : float, default=0.0001
-        Penalty: alpha / 2n ΣW² is added to the loss, n the samples of the batch (or the sum of
-        their weights). Biases are free.
-    batch_size : int or "auto", default="auto"
-        "auto": 200, or all samples if there are fewer.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        For sgd. "invscaling": learning_rate_init / (t + 1)^power_t with t the samples seen at the
-        end of the epoch before. "adaptive": divided by 5 instead of stopping, down to 1e-6.
-    learning_rate_init : float, default=0.001
-        For sgd and adam.
-    power_t : float, default=0.5
-        See learning_rate.
-    max_iter : int, default=200
-        Epochs at most; iterations for lbfgs.
-    shuffle : bool, default=True
-        A new order of the samples in every epoch.
-    random_state : int, RandomState or None, default=None
-        What weights, shuffles, the held-out samples and dropout are drawn from, in scikit-learn's
-        order: the same seed gives the same model.
-    tol : float, default=0.0001
-        An epoch counts as an improvement if the loss falls, or the validation score rises, by
-        this. For lbfgs the largest gradient to stop at.
-    verbose : bool or int, default=False
-        Print the loss of every epoch.
-    warm_start : bool, default=False
-        fit goes on from the weights that are there.
-    momentum : float, default=0.9
-        For sgd, 0 to 1.
-    nesterovs_momentum : bool, default=True
-        For sgd with momentum.
-    early_stopping : bool, default=False
-        Hold out validation_fraction of the samples, stop by the score on them, and keep the
-        weights that had the best one.
-    validation_fraction : float, default=0.1
-        See early_stopping.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        For adam, 0 to below 1.
-    epsilon : float, default=1e-8
-        For adam: added to √v, before the corrections for the start from zero.
-    n_iter_no_change : int or inf, default=10
-        Stop after more epochs than these without an improvement.
-    max_fun : int, default=15000
-        For lbfgs: evaluations of the loss at most.
+    <parameters of scikit-learn's>
     output_weight : array-like of shape (n_outputs,), optional
         Factors of the outputs' losses.
-    dropout : float, default=0.0
-        Share of every hidden layer's outputs that is set to 0 in training, 0 to below 1.
-    callbacks : list of `bpcore.Callback` or of callables, default=()
-        Called with the state of the fit: `estimator`, `network`, `history`, `epoch`, and
-        `stop_training` to set. A plain callable runs after every epoch.
-    progress : bool, default=False
-        A progress bar (extra `progress`).
-    n_threads : int, optional
-        Upper bound of the threads of a fit; a fit uses one. Fits in several threads run side by
-        side, since epochs hold no GIL.
-    dtype : {"float32", "float64"}, optional
-        Of the weights and the arithmetic; by default that of X (float64 for lbfgs).
+    <parameters that are new>
 
     Attributes
     ----------
-    coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights: transposed views of `network_`'s, so a change of one is a change of the other.
-    intercepts_ : list of ndarray of shape (n_out,)
-        The biases, views as well.
-    network_ : bpcore.Network
-        The network inside, with its layers and their gradients.
-    loss_ : float
-        The loss of the last epoch, penalty included; for lbfgs the lowest.
-    loss_curve_ : list of float
-        The mean over the samples of the loss each batch had before its step, an epoch each. Not
-        for lbfgs, as all of the following up to `validation_loss_curve_`.
-    best_loss_ : float or None
-        The lowest of `loss_curve_`; None with early_stopping.
-    validation_scores_ : list of float or None
-        R² on the validation data, an epoch each, with early_stopping.
-    best_validation_score_ : float or None
-        The highest of them.
-    validation_loss_curve_ : list of float
-        The loss without penalty on the validation data, an epoch each, where there are any.
-    converged_ : bool
-        Whether the last fit or partial_fit ended for want of improvement (lbfgs: of a slope).
-    t_ : int
-        Samples seen in training.
-    n_iter_ : int
-        Epochs of the last fit, or iterations of lbfgs.
-    n_layers_, n_outputs_ : int
-        Layers, inputs and outputs counted; outputs.
+    <attributes>
     out_activation_ : str
         identity, or exp for poisson.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Only where X had them.
 
     Notes
     -----
     The gradient of squared_error is that of half the *sum* over the outputs, as in scikit-learn.
 
-    References
-    ----------
-    Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks,
-    AISTATS 2010. Kingma & Ba, Adam: A method for stochastic optimization, ICLR 2015.
-    Liu & Nocedal, On the limited memory BFGS method, Mathematical Programming 45, 1989.
-    Srivastava et al., Dropout, JMLR 15, 2014.
+    <references>
 
     Examples
     --------
@@ -155,10 +63,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012  scikit-learn reads it from the class
-        **BaseMLP._parameter_constraints,
+        **CONSTRAINTS,
         "loss": [StrOptions(_LOSSES)],
         "output_weight": [None, "array-like"],
     }
+    loss: str
+    output_weight: Any
 
     def __init__(
         self,
@@ -194,39 +104,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_threads=None,
         dtype=None,
     ):
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.output_weight = output_weight
-        self.dropout = dropout
-        self.callbacks = callbacks
-        self.progress = progress
-        self.n_threads = n_threads
-        self.dtype = dtype
+        self._keep(locals())
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
+    @documented
     def partial_fit(self, X, y, sample_weight=None, *, validation_data=None):
         """Train one epoch more on X and y.
 
@@ -235,9 +117,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X : array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
-        validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Scored after the epoch. early_stopping needs it here: once the score has not risen by
-            tol in n_iter_no_change calls, `converged_` is True and the best weights are back.
+        <validation_data>
 
         Returns
         -------
@@ -246,9 +126,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises
         ------
         ValueError
-            Data that will not do, or early_stopping without validation_data.
+            Data that will not do; early_stopping after scores on other samples, as fit leaves
+            them, without validation_data.
+
+        <holding out>
         """
         return self._fit(X, y, sample_weight, validation_data, incremental=True)
+
+    @documented
+    def score(self, X, y, sample_weight=None):
+        """Return R², the mean over the targets.
+
+        <data to score on>
+
+        Returns
+        -------
+        float
+        """
+        refuse_masked(X=X, y=y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight=sample_weight)
 
     def predict(self, X):
         """Return the network's outputs.
@@ -277,9 +173,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=True,
-            dtype=_FLOATS,
+            dtype=FLOATS,
             reset=reset,
         )
+        if y.dtype.kind not in "buif":
+            raise TypeError(
+                f"y has dtype {y.dtype}, a regressor wants numbers: convert it with .astype(float)"
+            )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and y.min() < 0:
@@ -288,7 +188,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return X, y, y.shape[1]
 
     def _validate_held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
-        refuse_masked(X=X, y=y)
         X, y, n_outputs = self._validate_input(X, y, True, reset=False)
         if n_outputs != self.n_outputs_:
             raise ValueError(f"validation_data has {n_outputs} targets, y has {self.n_outputs_}")
@@ -307,7 +206,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Return output_weight as n_outputs_ numbers of 0 or more."""
         if self.output_weight is None:
             return None
-        weight = np.asarray(self.output_weight, np.float64)
+        refuse_masked(output_weight=self.output_weight)
+        try:
+            weight = np.asarray(self.output_weight, np.float64)
+        except (TypeError, ValueError):
+            weight = np.full(1, np.nan)
         if weight.shape != (self.n_outputs_,) or not (np.isfinite(weight) & (weight >= 0)).all():
             raise ValueError(
                 f"output_weight is {self.output_weight!r}, wanted {self.n_outputs_} finite "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from contextlib import ExitStack
@@ -13,10 +14,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from bpcore.callbacks import as_callback, progress_bar
-from bpcore.estimators._epochs import CompiledEpochs, SteppedEpochs
+from bpcore.cpu import default_threads
+from bpcore.estimators._epochs import CompiledEpochs, SteppedEpochs, Task
 from bpcore.estimators._gradients import KernelGradient, NumpyGradient
 from bpcore.estimators._rules import rule_of
 from bpcore.history import History
+from bpcore.threads import Team
 
 if TYPE_CHECKING:
     from bpcore.estimators._data import Data
@@ -80,13 +83,12 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     if not hasattr(estimator, "loss_curve_"):  # the fit before was lbfgs's
         start(estimator)
     if estimator.early_stopping and validation_data is None:
-        data, validation_data = _split(estimator, data)
+        data, validation_data = _split(estimator, data, incremental)
     batch_size = _batch_size(estimator, data.n)
-    epochs = _epochs(estimator, data, batch_size)
     order = np.arange(data.n) if estimator.shuffle else None
     state = FitState(estimator, network)
     # Typed for a Trainer, which a FitState is like enough.
-    hooks: list[Any] = [] if incremental else [as_callback(hook) for hook in estimator.callbacks]
+    hooks: list[Any] = [] if incremental else _hooks(estimator)
     if estimator.progress and not incremental:
         hooks.append(progress_bar(estimator.max_iter))
     if not incremental:
@@ -97,6 +99,10 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     diverged = False
     try:
         with ExitStack() as ends:
+            team = ends.enter_context(team_of(estimator))
+            epochs = _epochs(estimator, data, batch_size, team)
+            if epochs.threads == 1:
+                ends.enter_context(team.stretch(1))
             for hook in hooks:
                 ends.callback(hook.on_train_end, state)
                 hook.on_train_begin(state)
@@ -115,8 +121,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
                     break
                 if estimator.n_iter_ == estimator.max_iter:
                     warnings.warn(
-                        f"Stochastic Optimizer: all {estimator.max_iter} iterations are done and "
-                        "the training has not converged: raise max_iter or tol",
+                        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached "
+                        "and the optimization hasn't converged yet. Raise max_iter or tol.",
                         ConvergenceWarning,
                         stacklevel=5,
                     )
@@ -128,21 +134,56 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
         network.parameters[...] = best
 
 
-def _split(estimator: Any, data: Data) -> tuple[Data, Data]:
-    """Return data to train on and data to stop by, as train_test_split parts them."""
-    two_classes = is_classifier(estimator) and estimator.n_outputs_ == 1
+def _hooks(estimator: Any) -> list[Any]:
+    """Return the callbacks, each checked."""
+    hooks = [as_callback(hook) for hook in estimator.callbacks]
+    for hook in hooks:
+        if hook.every is not None:
+            raise ValueError(
+                f"{type(hook).__name__}.every is {hook.every}, but callbacks of estimators are "
+                "called after epochs only: use a bpcore.Trainer to see steps"
+            )
+    return hooks
+
+
+def _split(estimator: Any, data: Data, incremental: bool) -> tuple[Data, Data]:
+    """Return data to train on and data to stop by, as train_test_split parts them.
+
+    Calls of partial_fit part the same number of samples alike, so that no sample of a batch that
+    comes again is trained on in one call and scored on in another.
+    """
+    random_state = estimator._random_state
+    if incremental:
+        if not hasattr(estimator, "_held_out_seed"):
+            estimator._held_out_seed = int(random_state.randint(2**31 - 1))
+        random_state = estimator._held_out_seed
     trained, held_out = train_test_split(
         np.arange(data.n),
-        random_state=estimator._random_state,
+        random_state=random_state,
         test_size=estimator.validation_fraction,
-        stratify=data.rows.astype(bool) if two_classes else None,
+        stratify=_strata(estimator, data, incremental),
     )
     if len(held_out) < 2:
         raise ValueError(
             f"The validation set is too small: it has {len(held_out)} of {data.n} samples. "
-            "Raise validation_fraction or fit on more samples"
+            "Raise validation_fraction, fit on more samples or pass validation_data=(X_val, y_val)"
         )
     return data.select(trained), data.select(held_out)
+
+
+def _strata(estimator: Any, data: Data, incremental: bool) -> np.ndarray | None:
+    """Return the class of every sample where both parts of a split are to have its share of both.
+
+    As in scikit-learn that is with two classes. A batch of partial_fit may hold too few of one.
+    """
+    if not (is_classifier(estimator) and estimator.n_outputs_ == 1):
+        return None
+    positive: np.ndarray = data.rows.astype(bool)
+    if incremental:
+        counts = np.unique(positive, return_counts=True)[1]
+        if counts.min() < 2 or estimator.validation_fraction * data.n <= len(counts) - 1:
+            return None
+    return positive
 
 
 def _batch_size(estimator: Any, n: int) -> int:
@@ -150,30 +191,47 @@ def _batch_size(estimator: Any, n: int) -> int:
         return min(200, n)
     if estimator.batch_size > n:
         warnings.warn(
-            f"batch_size is {estimator.batch_size}, more than the {n} samples there are: every "
-            "batch takes all of them",
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped "
+            f"from {estimator.batch_size} to {n}",
             stacklevel=6,
         )
     return int(min(estimator.batch_size, n))
 
 
-def _epochs(estimator: Any, data: Data, batch_size: int) -> CompiledEpochs | SteppedEpochs:
+def _epochs(
+    estimator: Any, data: Data, batch_size: int, team: Team
+) -> CompiledEpochs | SteppedEpochs:
     """Return what runs the epochs: one compiled call each wherever that can be."""
     network, loss, alpha = estimator._network, estimator._loss, estimator.alpha
-    rule = estimator._optimizer
-    if needs_numpy(estimator):
-        gradient: Any = numpy_gradient(estimator)
-    elif data.weight is None and (alpha == 0 or loss.gradient_scale == loss.value_scale):
-        return CompiledEpochs(network, data, batch_size, rule, alpha, loss)
-    else:
-        gradient = KernelGradient(network, loss, batch_size, -(-data.n // batch_size))
-    return SteppedEpochs(network, data, batch_size, rule, alpha, loss, gradient)
+    task = Task(network, data, batch_size, estimator._optimizer, alpha, loss)
+    if needs_numpy(estimator, data):
+        return SteppedEpochs(task, numpy_gradient(estimator))
+    if data.weight is None:
+        return CompiledEpochs(task, team)
+    return SteppedEpochs(task, KernelGradient(network, loss, batch_size, task.steps, team))
 
 
-def needs_numpy(estimator: Any) -> bool:
-    """Return whether the kernels lack something that the loss or dropout needs."""
+def team_of(estimator: Any) -> Team:
+    """Return the threads of a fit, at most n_threads.
+
+    By default as many as a `bpcore.Trainer` takes, but no more than OMP_NUM_THREADS, by which
+    joblib tells each of its processes how many are its share.
+    """
+    if estimator.n_threads is not None:
+        return Team(int(estimator.n_threads))
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    wanted = default_threads()
+    return Team(min(wanted, int(share)) if share.isdecimal() and int(share) > 0 else wanted)
+
+
+def needs_numpy(estimator: Any, data: Data) -> bool:
+    """Return whether the kernels lack something that the loss, dropout or the weights need.
+
+    They divide by the sum of a batch's weights only where it is above 0.
+    """
     return bool(
         estimator._loss.kernel is None
+        or (data.weight is not None and data.weight.min() < 0)
         or estimator.dropout
         or getattr(estimator, "output_weight", None) is not None
     )
