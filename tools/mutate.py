@@ -65,13 +65,17 @@ return clamp[floating](z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1
 z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1) => z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 2)
 return <floating> 0.16666666666666666 if absolute(z) < 3 => return <floating> 0.1666 if absolute(z) < 3
 if absolute(z) < 3 else => if absolute(z) <= 3 else ||| if z < 3 else
-top = z[m] if z[m] > top else top => top = z[0]
-a[m] = z[m] - top => a[m] = z[m]
-total += ai[m] => total = ai[m]
-ai[m] *= total => ai[m] *= 1
+top = larger(top, load(z, v * width)) => pass
+store(z, v * width, load(z, v * width) - top) => store(z, v * width, load(z, v * width))
+load_part(z, whole, left) - top, left => load_part(z, whole, left), left
+top = load(z, n_outputs - width) => top = load(z, 0)
+in (LEAKY_RELU, GELU, => in (GELU,
+total += load(a, v * width) => total = load(a, v * width)
+total = load_part(a, whole, left) if left else zero(a) => total = zero(a)
+load_part(a, whole, left) * total => load_part(a, whole, left)
 inner += delta[m] * a[m] => inner += delta[m]
 a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner
-a[k] = exp_(z[k]) => a[k] = exp_(z[k] * <floating> 0.999)
+a[k] = exp_(a[k]) => a[k] = exp_(a[k] * <floating> 0.999)
 delta[k] *= a[k] => delta[k] *= z[k]
 for m in range(n * n_outputs): => for m in range(n_outputs):
 for k in range(n): softmax_delta(a => for k in range(1): softmax_delta(a
@@ -173,15 +177,17 @@ acc[r * vectors + v] = load(init, r * ld_init + v * width) => acc[r * vectors + 
 store_part(c, r * ldc + v * width, acc[r * vectors + v], count) => store(c, r * ldc + v * width, acc[r * vectors + v])
 a4 = at(a, 4 * a_row) if rows > 4 else a => a4 = at(a, 3 * a_row) if rows > 4 else a
 a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 else a
-ldb, depth, 4, vectors, edge, count => ldb, depth, 3, vectors, edge, count
-ldb, depth, 9, vectors, edge, count => ldb, depth, 8, vectors, edge, count
-ldb, depth, 12, vectors, edge, count => ldb, depth, 11, vectors, edge, count
+ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
+ldb, depth,\n                    9, vectors => ldb, depth,\n                    8, vectors
+ldb, depth,\n                    12, vectors => ldb, depth,\n                    11, vectors
 longer = rows - share * tiles => longer = 0
 count = <int> (columns if columns <= width else columns - width) => count = <int> (columns if columns < width else columns - width)
-init_r = at(init, r * ld_init) => init_r = init
-a_r = at(a, r * depth) => a_r = a
+at(init, rows * ld_init), at(a, a_tile) => init, at(a, a_tile)
+at(init, group * ld_init) => init
+height * (depth if a_packed else a_row) => height * a_row
 a_row, a_step = 1, height => a_step = height
-a_r = at(a, r * a_row) => a_r = a
+at(a, tiles * a_tile) => a
+init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
 at(a, r + k * a_step), at(packed, r * depth + k * height) => at(a, r), at(packed, r * depth + k * height)
 step = DEPTH if depth - k > DEPTH else depth - k => step = DEPTH if depth - k > DEPTH else depth - k - 1
 ark = at(a, r * a_row + k * a_step) => ark = at(a, r * a_row)
@@ -257,8 +263,8 @@ return 1 / total[0] if total[0] > 1e-300 else 0 => return 1 / total[0]
 
 src/bpcore/_math/update.pxd
 theta[k] -= eta * g[k]\n => theta[k] += eta * g[k]\n
-1@ v[k] = mu * v[k] - eta * g[k] => v[k] = mu * v[k] + eta * g[k]
-2@ v[k] = mu * v[k] - eta * g[k] => v[k] = v[k] - eta * g[k]
+1@ v[k] = normal(mu * v[k] - eta * g[k]) => v[k] = normal(mu * v[k] + eta * g[k])
+2@ v[k] = normal(mu * v[k] - eta * g[k]) => v[k] = normal(v[k] - eta * g[k]) ||| v[k] = mu * v[k] - eta * g[k]
 theta[k] += mu * v[k] - eta * g[k] => theta[k] += v[k] ||| theta[k] += mu * v[k]
 theta[k] += v[k]\n => theta[k] += mu * v[k]\n
 (learning_rate / (1 - pow(rule.beta_1, t))) => learning_rate
@@ -266,11 +272,11 @@ theta[k] += v[k]\n => theta[k] += mu * v[k]\n
 rest_1 = <floating> (1 - rule.beta_1) => rest_1 = 1
 rest_2 = <floating> (1 - rule.beta_2) => rest_2 = 1
 (1 - learning_rate * rule.weight_decay) => 1 ||| (1 - rule.weight_decay)
-m[k] = beta_1 * m[k] + rest_1 * g[k] => m[k] = beta_2 * m[k] + rest_1 * g[k]
-v[k] = beta_2 * v[k] + rest_2 * g[k] * g[k] => v[k] = beta_1 * v[k] + rest_2 * g[k] * g[k] ||| v[k] = beta_2 * v[k] + rest_2 * g[k]
+normal(beta_1 * m[k] + rest_1 * g[k]) => normal(beta_2 * m[k] + rest_1 * g[k]) ||| beta_1 * m[k] + rest_1 * g[k]
+normal(beta_2 * v[k] + rest_2 * g[k] * g[k]) => normal(beta_1 * v[k] + rest_2 * g[k] * g[k]) ||| normal(beta_2 * v[k] + rest_2 * g[k])
 (root(v[k]) * correction + epsilon) => (root(v[k] + epsilon) * correction) ||| ((root(v[k]) + epsilon) * correction)
 theta[k] = keep * theta[k] - eta => theta[k] = keep * (theta[k] - eta
-v[k] = rho * v[k] + rest * g[k] * g[k] => v[k] = v[k] + rest * g[k] * g[k]
+normal(rho * v[k] + rest * g[k] * g[k]) => normal(v[k] + rest * g[k] * g[k]) ||| rho * v[k] + rest * g[k] * g[k]
 rest = <floating> (1 - rule.rho) => rest = 1
 1@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
 2@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
@@ -294,6 +300,20 @@ norm = largest * sqrt(squares) => norm = sqrt(squares)
 if norm > limit: => if norm < limit: ||| if norm > 0:
 return <floating> (limit / norm) => return <floating> (1 / norm)
 
+src/bpcore/_math/tanh_table.h
+_mm512_srli_epi32(_mm512_castps_si512(w[v]), 21) => _mm512_srli_epi32(_mm512_castps_si512(w[v]), 20)
+t[v] = u[v] - (w[v] - half) => t[v] = u[v] - w[v]
+sign, 0xf8 => sign, 0xfc
+_mm512_min_ps(largest, _mm512_abs_ps((__m512)z[v])) => _mm512_min_ps(_mm512_abs_ps((__m512)z[v]), largest)
+_mm512_set1_ps(10.0f) => _mm512_set1_ps(9.4f)
+
+src/bpcore/_math/network.pxd
+or (net.fused and l == net.n_layers - 1) => or False
+
+src/bpcore/_math/team.pxd
+(me.threads - group + groups - 1) // groups => (me.threads - group) // groups
+part.index = me.index // groups => part.index = me.index % groups
+
 src/bpcore/_core/passes.pxi
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
 last - first, accumulate or descend)\n    else => last - first, accumulate)\n    else
@@ -308,14 +328,21 @@ return 1.0 / n => return 1.0
 return 1.0 / total if total > 0 else 0.0 => return 1.0
 label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
 row(y, first, n_outputs), => y,
-x + first * n_inputs, out + first * n_outputs => x, out + first * n_outputs
+x + first * n_inputs, <floating *> NULL, out => x, <floating *> NULL, out
+x + first * n_inputs, z, a => x, z, a
 
 src/bpcore/_core/step.pxi
 delta[k] *= scale => delta[k] *= -scale
 (-learning_rate if descend else 1.0) => (learning_rate if descend else 1.0) ||| (-learning_rate if descend else 2.0)
 gradient_pass(net, x, m, me, block > 0, descend, scale) => gradient_pass(net, x, m, me, False, descend, scale) ||| gradient_pass(net, x, m, me, True, descend, scale)
 and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0 => and t.l1 == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l1 == 0
-and t.clip_norm == 0 and blocks == 1 => and blocks == 1 ||| and t.clip_norm == 0
+and t.clip_norm == 0 and n <= t.block and slices == 1 => and n <= t.block and slices == 1 ||| and t.clip_norm == 0 and n <= t.block
+C += t.slice_losses[s] => C = t.slice_losses[s]
+g[k] += other[k] => g[k] = other[k]
+add_gradients(t, me, p, slices) => pass
+1@ give_gradient(t, p, s) => give_gradient(t, p, 0)
+give_gradient(t, p, 0)\n        meet => meet
+n * (s + 1) // slices - n * s // slices => n * (s + 1) // slices - n * s // slices - 1
 (t.rule.kind == SGD and => (
 t.labels[k] = data.labels[rows[k]] => t.labels[k] = data.labels[k]
 gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1) => pass

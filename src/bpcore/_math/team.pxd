@@ -22,7 +22,7 @@ cdef enum:
     WORTH_A_THREAD = 150000  # multiply-adds of a step, below which a thread more does not pay
     SLICES = 16              # at most
     SLICE_ROWS = 128         # at least: a gradient's traffic must be repaid
-    SLICED_PARAMETERS = 262144  # at most: every slice has a gradient
+    SLICED_PARAMETERS = 1048576  # at most, of all slices together: each has a gradient
 
 cdef struct member_t:  # one of the team
     int index
@@ -71,8 +71,8 @@ cdef inline int slice_count(const network_t *net, Py_ssize_t batch_size) noexcep
     if slices < 2:
         return 1
     work = work_a_sample(net)
-    if work // 3 > SLICED_PARAMETERS:
-        return 1
+    if slices > SLICED_PARAMETERS // (work // 3):
+        slices = SLICED_PARAMETERS // (work // 3)
     if slices > batch_size * work // WORTH_A_THREAD:
         slices = batch_size * work // WORTH_A_THREAD
     slices = SLICES if slices > SLICES else slices
