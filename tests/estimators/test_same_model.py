@@ -68,7 +68,7 @@ CLASSIFICATION = {
         (lambda X, y: (X, 3 * y))(*make_multilabel_classification(200, random_state=0)),
         {"batch_size": 20},
     ),
-    "one class, stopped": ((digits()[0], np.full(600, "a")), {"early_stopping": True}),
+    "one class, stopped": ((digits()[0], np.full(600, 7)), {"early_stopping": True}),
     "sparse": ((csc_matrix(digits()[0]), digits()[1]), {}),
     "no hidden layer": (digits(), {"hidden_layer_sizes": ()}),
     "three hidden layers": (digits(), {"hidden_layer_sizes": (16, 8, 8)}),
