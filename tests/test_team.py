@@ -175,6 +175,20 @@ assert os.waitstatus_to_exitcode(status) == 3
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("samples", [1000, 1024, 1040, 1100])
+def test_the_same_bits_where_the_last_batch_has_fewer_slices(samples, always):
+    """1,000 samples in batches of 256: two slices, and one in the last batch of 232."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((samples, 64)), rng.standard_normal((samples, 5))
+    for batch in (256, 512):
+        alone, _ = trained(1, (64, 128, 64, 5), batch, RULES["adam"], X, Y)
+        for size in (2, 3, 5):
+            team, found = trained(size, (64, 128, 64, 5), batch, RULES["adam"], X, Y)
+            assert found == size
+            for here, wanted in zip(team, alone, strict=True):
+                assert_array_equal(here, wanted)
+
+
 class TestReservations:
     def test_no_more_than_the_processors(self, monkeypatch):
         monkeypatch.setattr(threads, "get_limit", lambda: 3)

@@ -203,7 +203,7 @@ class TestFit:
         for cls in CLASSIFIERS:
             with pytest.warns(UserWarning) as caught:
                 cls((4,), max_iter=2, random_state=0, **parameters).fit(X, Y)
-            begins.append({str(warning.message)[:35] for warning in caught})
+            begins.append({str(warning.message)[:24] for warning in caught})
         assert begins[0] == begins[1]
 
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -211,6 +211,16 @@ class TestFit:
         with pytest.warns(ConvergenceWarning, match="max_iter") as caught:
             MLPClassifier((4,), max_iter=2, solver=solver).fit(X, Y)
         assert caught[0].filename == __file__  # it points at who called fit
+
+    def test_weights_that_are_all_zero(self):
+        with pytest.raises(ValueError, match="times those of their classes, are 0"):
+            MLPClassifier(class_weight=dict.fromkeys(range(10), 0.0)).fit(X, Y)
+        weight = np.zeros(100)
+        with pytest.raises(ValueError):  # where scikit-learn's check does not, ours says so
+            MLPClassifier().fit(X, Y, weight)
+        weight[0] = 1.0
+        with pytest.raises(ValueError, match="held out to stop by all have the weight 0"):
+            MLPClassifier(early_stopping=True, random_state=0).fit(X, Y, weight)
 
     def test_weights_of_a_batch_may_be_zero(self):
         labels = np.arange(100) % 5

@@ -423,11 +423,12 @@ class TestThreads:
             ({}, False, np.asarray),
             ({"solver": "sgd", "batch_size": 250}, False, np.asarray),
             ({}, True, np.asarray),
+            ({"batch_size": 256, "hidden_layer_sizes": (128, 64)}, True, np.asarray),
             ({}, False, csr_matrix),
             ({"solver": "lbfgs"}, False, np.asarray),
             ({"early_stopping": True}, False, np.asarray),
         ],
-        ids=["adam", "sgd", "weights", "sparse", "lbfgs", "stopped"],
+        ids=["adam", "sgd", "weights", "weights, a smaller batch", "sparse", "lbfgs", "stopped"],
     )
     def test_the_same_bits(self, used, parameters, weighted, kind, dtype):
         X, y = digits()

@@ -16,6 +16,8 @@ cdef struct training_t:
     Py_ssize_t n_parameters
     Py_ssize_t block     # samples that go through all layers at a time
     int slices           # of a batch, at most
+    training_t *blocks   # (groups,): whose arrays for a block of samples each group uses
+    int block_of         # the group whose arrays these are
     barrier_t *barriers  # (slices,), one for each group of a team
     void *gradients      # (slices - 1, n_parameters): of every slice but the first
     double *slice_losses  # (slices,)
@@ -94,10 +96,12 @@ cdef double train_step(
             penalties += penalty(<const floating *> net.layers[l].W,
                                  net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
     if slices == 1:
+        take_block(t, 0)
         C = slice_pass(t, data, p, me, share, first, n, descend, learning_rate)
     else:
         groups = group_of(me, slices, t.barriers, &part)
         group = me.index % groups
+        take_block(t, group)
         for s in range(slices * group // groups, slices * (group + 1) // groups):
             give_gradient(t, p, s)
             C = slice_pass(t, data, p, &part, share, first + n * s // slices,
@@ -187,6 +191,21 @@ cdef double slice_pass(
         if block < blocks - 1:
             meet(me)
     return C
+
+
+cdef void take_block(training_t *t, int group) noexcept nogil:
+    """Work in the arrays of this group: a last, smaller batch may have fewer of them."""
+    cdef const training_t *block
+    cdef int l
+    if t.block_of == group:
+        return
+    block = &t.blocks[group]
+    t.block_of = group
+    t.x, t.y, t.labels, t.weight, t.losses = block.x, block.y, block.labels, block.weight, block.losses
+    for l in range(t.net.n_layers):
+        t.net.layers[l].z = block.net.layers[l].z
+        t.net.layers[l].a = block.net.layers[l].a
+        t.net.layers[l].delta = block.net.layers[l].delta
 
 
 cdef void give_gradient(training_t *t, const floating *p, int index) noexcept nogil:

@@ -31,7 +31,6 @@ cdef Py_ssize_t lay_out_block(
         layer.a = place(start, &used, count)
         layer.z = place(start, &used, count) if keeps_z(&c.net, l) else layer.a
         layer.delta = place(start, &used, count)
-        layer.da = NULL
     return used
 
 
@@ -42,7 +41,9 @@ cdef class Training:
     gradient for every slice of a batch; nothing is allocated after the constructor.
     """
 
-    cdef training_t *members   # one for each thread; those of a group share all but `work`
+    cdef training_t *members   # one for each thread
+    cdef training_t *blocks    # one for each group of threads: its arrays for a block of samples
+    cdef int groups            # at most
     cdef readonly int threads  # at most
     cdef int team              # threads that take part in the stretch
     cdef barrier_t barrier
@@ -67,10 +68,12 @@ cdef class Training:
         self.keep = (parameters, gradient, first, second, counter)
         self.counter = <int64_t *> data(counter)
         self.threads = team_size(&network.c, batch_size, threads)
+        self.groups = min(slice_count(&network.c, batch_size), self.threads)
         self.members = <training_t *> malloc(
-            self.threads * (sizeof(training_t) + n_layers * sizeof(dense_t)))
+            (self.threads + self.groups) * (sizeof(training_t) + n_layers * sizeof(dense_t)))
         if self.members == NULL:
             raise MemoryError()
+        self.blocks = self.members + self.threads
         c = self.members
         c.rule = rule_of(rule)
         c.n_parameters = cnp.PyArray_SIZE(parameters)
@@ -83,9 +86,10 @@ cdef class Training:
         c.slices = slice_count(&c.net, batch_size)
         c.block = block_rows(&c.net, (batch_size + c.slices - 1) // c.slices, itemsize)
         c.barriers, c.slice_losses = self.barriers, self.slice_losses
-        for k in range(self.threads):
+        c.blocks, c.block_of = self.blocks, -1
+        for k in range(self.threads + self.groups):
             self.members[k] = c[0]
-            self.members[k].net.layers = <dense_t *> (self.members + self.threads) + k * n_layers
+            self.members[k].net.layers = <dense_t *> (self.blocks + self.groups) + k * n_layers
             memcpy(self.members[k].net.layers, network.c.layers, n_layers * sizeof(dense_t))
         # Counted first, then handed out, by the same walk.
         self.arena = np.empty(self.lay_out(NULL, itemsize) + 64, dtype=np.uint8)
@@ -98,27 +102,24 @@ cdef class Training:
     cdef Py_ssize_t lay_out(self, char *start, Py_ssize_t itemsize) noexcept:
         """Addresses for a block of everything from `start` on; returns the bytes it takes."""
         cdef training_t *c = self.members
-        cdef training_t *first
         cdef Py_ssize_t used = 0, work = 0, size
-        cdef int l, k, groups = min(c.slices, self.threads)
+        cdef void *gradients
+        cdef void *room
+        cdef int l, k
         for l in range(c.net.n_layers):
             size = (work_size(&c.net.layers[l], <float *> NULL) if itemsize == sizeof(float)
                     else work_size(&c.net.layers[l], <double *> NULL))
             work = max(work, size)
-        c.gradients = place(start, &used, (c.slices - 1) * c.n_parameters * itemsize)
+        gradients = place(start, &used, (c.slices - 1) * c.n_parameters * itemsize)
+        for k in range(self.groups):
+            used = lay_out_block(&self.blocks[k], start, used, itemsize)
         for k in range(self.threads):
             c = &self.members[k]
-            c.gradients = self.members.gradients
-            if k < groups:
-                used = lay_out_block(c, start, used, itemsize)
-            else:
-                first = &self.members[k % groups]
-                c.x, c.y, c.labels = first.x, first.y, first.labels
-                c.weight, c.losses = first.weight, first.losses
-                memcpy(c.net.layers, first.net.layers, c.net.n_layers * sizeof(dense_t))
-            c.net.layers[0].work = place(start, &used, work * itemsize) if work > 0 else NULL
-            for l in range(1, c.net.n_layers):
-                c.net.layers[l].work = c.net.layers[0].work
+            c.gradients = gradients
+            room = place(start, &used, work * itemsize) if work > 0 else NULL
+            for l in range(c.net.n_layers):
+                c.net.layers[l].work = room
+                c.net.layers[l].da = NULL
         return used
 
     def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,

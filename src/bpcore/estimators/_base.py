@@ -181,6 +181,8 @@ class BaseMLP(BaseEstimator):
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
         sample_weight = self._total_weight(y, sample_weight, incremental)
+        if not (incremental or sample_weight is None or np.any(sample_weight)):
+            raise ValueError("all weights of the samples, times those of their classes, are 0")
         self.n_outputs_ = n_outputs
         self._random_state = check_random_state(self.random_state)
         sizes = [X.shape[1], *hidden, n_outputs]

@@ -168,7 +168,13 @@ def _split(estimator: Any, data: Data, incremental: bool) -> tuple[Data, Data]:
             f"The validation set is too small: it has {len(held_out)} of {data.n} samples. "
             "Raise validation_fraction, fit on more samples or pass validation_data=(X_val, y_val)"
         )
-    return data.select(trained), data.select(held_out)
+    held_out = data.select(held_out)
+    if held_out.weight is not None and not held_out.weight.any():
+        raise ValueError(
+            f"the {held_out.n} samples held out to stop by all have the weight 0: raise "
+            "validation_fraction or pass validation_data=(X_val, y_val)"
+        )
+    return data.select(trained), held_out
 
 
 def _strata(estimator: Any, data: Data, incremental: bool) -> np.ndarray | None:
