@@ -7,7 +7,9 @@
 They run on the register tiles of tile.pxd. Only the forward product wants W by
 columns, and turns it round on the way; for a few samples that costs more than
 the product, and there each z is a dot product of two rows. Where few inputs
-would leave the lanes of ∂C/∂W's rows empty, its transpose is computed.
+would leave the lanes of ∂C/∂W's rows empty, its transpose is computed. One to
+three columns beyond whole vectors, as of 33, would cost as much as sixteen: they
+are computed in those two ways, so that widths have no cliffs.
 """
 from cython cimport floating
 
@@ -15,11 +17,38 @@ from bpcore._math.dots cimport product_of_dots
 from bpcore._math.pack cimport transpose
 from bpcore._math.tile cimport DEPTH, product, run_panel
 from bpcore._math.vector cimport (
-    LANES_F32, LANES_F64, at, lanes, load, load_part, store, store_part, vec, vf32, vf64, zero,
+    LANES_F32, LANES_F64, ZEROS, at, lanes, load, load_part, store, store_part, vec, vf32, vf64,
+    zero,
 )
 
 cdef enum:
     TURNED = 64  # the most inputs for which the transpose of ∂C/∂W is worth a thought
+    THIN_ROOM = 512  # elements of W that backward copies for thin columns, at most
+
+
+cdef inline Py_ssize_t thin_columns(
+    const vec *p, Py_ssize_t columns, Py_ssize_t depth
+) noexcept nogil:
+    """Columns beyond whole vectors, where their dot products cost less than tiles; else 0.
+
+    Counted as in sums_by_dots.
+    """
+    cdef Py_ssize_t width = lanes(p), left = columns % width
+    if columns > width and left * ((depth + width - 1) // width + 6) < depth:
+        return left
+    return 0
+
+
+cdef inline void forward(
+    const vec *a_in, const vec *W, const vec *b, vec *z,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, vec *work,
+) noexcept nogil:
+    cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(z, n_outputs, n_inputs)
+    if main > 0:
+        product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, main, n_inputs, work)
+    if main < n_outputs:
+        product_of_dots(at(z, main), n_outputs, at(b, main), a_in, at(W, main * n_inputs), n,
+                        n_inputs, n_outputs - main)
 
 
 cdef inline void affine_forward(
@@ -33,19 +62,27 @@ cdef inline void affine_forward(
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     if floating is float:
-        if by_dots:
-            product_of_dots(<vf32 *> z, <vf32 *> b, <vf32 *> a_in, <vf32 *> W, n, n_inputs,
-                            n_outputs)
-        else:
-            product(<vf32 *> z, n_outputs, <vf32 *> b, 0, <vf32 *> a_in, n_inputs, 1,
-                    <vf32 *> W, n_inputs, True, n, n_outputs, n_inputs, <vf32 *> work)
+        forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
+                <vf32 *> work)
     else:
-        if by_dots:
-            product_of_dots(<vf64 *> z, <vf64 *> b, <vf64 *> a_in, <vf64 *> W, n, n_inputs,
-                            n_outputs)
-        else:
-            product(<vf64 *> z, n_outputs, <vf64 *> b, 0, <vf64 *> a_in, n_inputs, 1,
-                    <vf64 *> W, n_inputs, True, n, n_outputs, n_inputs, <vf64 *> work)
+        forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
+                <vf64 *> work)
+
+
+cdef inline void backward(
+    const vec *delta, const vec *W, vec *da_in,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, vec *work,
+) noexcept nogil:
+    cdef vec room[THIN_ROOM]
+    cdef Py_ssize_t thin = thin_columns(da_in, n_inputs, n_outputs), m
+    if thin * n_outputs > THIN_ROOM:
+        thin = 0
+    product(da_in, n_inputs, <vec *> NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
+            n_inputs - thin, n_outputs, work)
+    if thin > 0:
+        transpose(at(W, n_inputs - thin), n_inputs, room, n_outputs, n_outputs, thin)
+        product_of_dots(at(da_in, n_inputs - thin), n_inputs, <const vec *> ZEROS, delta, room, n,
+                        n_outputs, thin)
 
 
 cdef inline void affine_backward(
@@ -57,45 +94,52 @@ cdef inline void affine_backward(
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     if floating is float:
-        product(<vf32 *> da_in, n_inputs, <vf32 *> NULL, 0, <vf32 *> delta, n_outputs, 1,
-                <vf32 *> W, n_inputs, False, n, n_inputs, n_outputs, <vf32 *> work)
+        backward(<vf32 *> delta, <vf32 *> W, <vf32 *> da_in, n, n_inputs, n_outputs, <vf32 *> work)
     else:
-        product(<vf64 *> da_in, n_inputs, <vf64 *> NULL, 0, <vf64 *> delta, n_outputs, 1,
-                <vf64 *> W, n_inputs, False, n, n_inputs, n_outputs, <vf64 *> work)
+        backward(<vf64 *> delta, <vf64 *> W, <vf64 *> da_in, n, n_inputs, n_outputs, <vf64 *> work)
 
 
-cdef inline bint turned_is_cheaper(
+cdef inline Py_ssize_t turned_columns(
     const vec *p, Py_ssize_t n_inputs, Py_ssize_t rows
 ) noexcept nogil:
-    """Whether rows of ∂C/∂W fill vectors worse than its columns do."""
-    cdef Py_ssize_t width = lanes(p)
-    return n_inputs <= TURNED and (
-        2 * n_inputs * ((rows + width - 1) // width)
-        < rows * ((n_inputs + width - 1) // width) * 2 - rows // 4)
+    """The last columns of ∂C/∂W whose transpose fills vectors better: none, few, or all.
+
+    The order of the sums is the same.
+    """
+    cdef Py_ssize_t width = lanes(p), left = n_inputs % width
+    cdef Py_ssize_t vectors = (rows + width - 1) // width
+    if n_inputs <= TURNED and (
+            2 * n_inputs * vectors < rows * ((n_inputs + width - 1) // width) * 2 - rows // 4):
+        return n_inputs
+    # Tiles of so few rows wait for their sums: four times the multiply-adds.
+    return left if n_inputs > width and 4 * left * vectors < rows else 0
 
 
 cdef inline void turned_gradient(
-    const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW,
+    const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, Py_ssize_t ld,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
 ) noexcept nogil:
-    """(∂C/∂W)ᵀ = a_inᵀ δ, two vectors of outputs at a time, turned round on the way out."""
+    """(∂C/∂W)ᵀ = a_inᵀ δ, two vectors of outputs at a time, turned round on the way out.
+
+    Rows of a_in and dW lie ld apart, of which n_inputs columns are meant.
+    """
     cdef vec room[2 * TURNED + 16]
     cdef vec *part = <vec *> ((<size_t> room + 63) // 64 * 64)
     cdef Py_ssize_t panel = 2 * lanes(dW), m = 0, wide, missing, k, step
     while m < rows:
         wide = panel if rows - m > panel else rows - m
         if accumulate:
-            transpose(at(dW, m * n_inputs), n_inputs, part, panel, wide, n_inputs)
+            transpose(at(dW, m * ld), ld, part, panel, wide, n_inputs)
         missing = ((panel - wide) % (panel // 2) + ld_delta - 1) // ld_delta
         k = 0
         while k < n:
             step = DEPTH if n - k > DEPTH else n - k
             run_panel(part, panel, part if accumulate or k > 0 else NULL, panel,
-                      at(a_in, k * n_inputs), 1, n_inputs, False,
+                      at(a_in, k * ld), 1, ld, False,
                       at(delta, k * ld_delta + m), ld_delta,
                       step - missing if step > missing else 0, n_inputs, wide, step)
             k += step
-        transpose(part, panel, at(dW, m * n_inputs), n_inputs, n_inputs, wide)
+        transpose(part, panel, at(dW, m * ld), ld, n_inputs, wide)
         m += wide
 
 
@@ -128,11 +172,13 @@ cdef inline void gradient(
     const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, vec *db,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate, vec *work,
 ) noexcept nogil:
-    if turned_is_cheaper(dW, n_inputs, rows):
-        turned_gradient(delta, ld_delta, a_in, dW, n, n_inputs, rows, accumulate)
-    else:
+    cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
+    if main > 0:
         product(dW, n_inputs, dW if accumulate else NULL, n_inputs, delta, 1, ld_delta,
-                a_in, n_inputs, False, rows, n_inputs, n, work)
+                a_in, n_inputs, False, rows, main, n, work)
+    if turned > 0:
+        turned_gradient(delta, ld_delta, at(a_in, main), at(dW, main), n_inputs, n, turned, rows,
+                        accumulate)
     bias_gradient(delta, ld_delta, db, n, rows, accumulate)
 
 

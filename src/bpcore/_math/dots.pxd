@@ -52,24 +52,24 @@ cdef inline void dot_tile(
 
 
 cdef inline void dot_rows(
-    vec *z, const vec *bias, const vec *a, const vec *W,
+    vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
     Py_ssize_t depth, Py_ssize_t columns, int rows, int wide,
 ) noexcept nogil:
     """z = a Wᵀ + b for `rows` samples, `wide` outputs at a time (both constants)."""
     cdef Py_ssize_t m = 0
     while m + wide <= columns:
-        dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, wide)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, wide)
         m += wide
     if wide > 4 and m + 4 <= columns:
-        dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 4)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 4)
         m += 4
     while m < columns:
-        dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 1)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1)
         m += 1
 
 
 cdef inline void product_of_dots(
-    vec *z, const vec *bias, const vec *a, const vec *W,
+    vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
     Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
 ) noexcept nogil:
     """z = a Wᵀ + b, rows shared out evenly in groups of up to 5, or 3 where registers are few."""
@@ -78,13 +78,13 @@ cdef inline void product_of_dots(
     for g in range(1, groups + 1):
         after = n * g // groups
         if TILE_ROWS >= 12 and after - r == 5:
-            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 5, 4)
+            dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 5, 4)
         elif TILE_ROWS >= 12 and after - r == 4:
-            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 4, 4)
+            dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 4, 4)
         elif after - r == 3:
-            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 3, 4)
+            dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 3, 4)
         elif after - r == 2:
-            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 2, 4)
+            dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 2, 4)
         else:
-            dot_rows(at(z, r * columns), bias, at(a, r * depth), W, depth, columns, 1, 8)
+            dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 1, 8)
         r = after

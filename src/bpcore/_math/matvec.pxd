@@ -27,7 +27,7 @@ cdef inline void matvec_forward(
     cdef vec x
     cdef vec rows[16]
     if n_inputs > width:
-        dot_rows(z, b, a_in, W, n_inputs, n_outputs, 1, 8)
+        dot_rows(z, n_outputs, b, a_in, W, n_inputs, n_outputs, 1, 8)
         return
     # A vector of z at a time: σ then finds it in one piece.
     x = load_part(a_in, 0, left)
