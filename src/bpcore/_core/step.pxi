@@ -201,7 +201,8 @@ cdef void take_block(training_t *t, int group) noexcept nogil:
         return
     block = &t.blocks[group]
     t.block_of = group
-    t.x, t.y, t.labels, t.weight, t.losses = block.x, block.y, block.labels, block.weight, block.losses
+    t.x, t.y, t.labels = block.x, block.y, block.labels
+    t.weight, t.losses = block.weight, block.losses
     for l in range(t.net.n_layers):
         t.net.layers[l].z = block.net.layers[l].z
         t.net.layers[l].a = block.net.layers[l].a

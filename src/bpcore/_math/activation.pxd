@@ -141,10 +141,10 @@ cdef inline floating hard_sigmoid_derivative(floating z) noexcept nogil:
 
 cdef inline void subtract_largest(vec *z, Py_ssize_t n, Py_ssize_t n_outputs) noexcept nogil:
     """z_m - max z, row by row"""
-    cdef Py_ssize_t width = lanes(z), vectors = n_outputs // width, whole = vectors * width, i, v
+    cdef Py_ssize_t width = lanes(z), vectors = n_outputs // width, whole = vectors * width, _i, v
     cdef int left = <int> (n_outputs - whole)
     cdef vec top
-    for i in range(n):
+    for _i in range(n):
         # The row's last numbers are the first of the next vector too, or stand alone in one.
         if n_outputs >= width:
             top = load(z, n_outputs - width)
@@ -162,10 +162,10 @@ cdef inline void subtract_largest(vec *z, Py_ssize_t n, Py_ssize_t n_outputs) no
 
 cdef inline void divide_by_sum(vec *a, Py_ssize_t n, Py_ssize_t n_outputs) noexcept nogil:
     """a_m / Σ_k a_k, row by row"""
-    cdef Py_ssize_t width = lanes(a), vectors = n_outputs // width, whole = vectors * width, i, v
+    cdef Py_ssize_t width = lanes(a), vectors = n_outputs // width, whole = vectors * width, _i, v
     cdef int left = <int> (n_outputs - whole)
     cdef vec total
-    for i in range(n):
+    for _i in range(n):
         total = load_part(a, whole, left) if left else zero(a)
         for v in range(vectors):
             total += load(a, v * width)

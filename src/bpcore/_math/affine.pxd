@@ -74,7 +74,7 @@ cdef inline void backward(
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, vec *work,
 ) noexcept nogil:
     cdef vec room[THIN_ROOM]
-    cdef Py_ssize_t thin = thin_columns(da_in, n_inputs, n_outputs), m
+    cdef Py_ssize_t thin = thin_columns(da_in, n_inputs, n_outputs)
     if thin * n_outputs > THIN_ROOM:
         thin = 0
     product(da_in, n_inputs, <vec *> NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
