@@ -211,15 +211,19 @@ acc[r * columns + m] += ar[r] * wm\n        k += width => acc[r * columns + m] =
 left = <int> (depth - k) => left = 0
 wm = load_part(W, m * depth + k, left) => wm = load_part(W, m * depth + k, 1)
 store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m)) => store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], bias)
-dot_tile(at(z, m), columns, at(bias, m), a, at(W, m * depth), depth, rows, 1) => dot_tile(at(z, m), columns, bias, a, at(W, m * depth), depth, rows, 1)
+dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1) => dot_tile(at(z, m), ldz, bias, a, at(W, m * depth), depth, rows, 1)
 W, depth, columns, 5, 4) => W, depth, columns, 4, 4)
 W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
 
 src/bpcore/_math/affine.pxd
-transpose(at(dW, m * n_inputs), n_inputs, part, panel, wide, n_inputs) => transpose(dW, n_inputs, part, panel, wide, n_inputs)
+transpose(at(dW, m * ld), ld, part, panel, wide, n_inputs) => transpose(dW, ld, part, panel, wide, n_inputs)
+at(b, main), a_in => b, a_in
+at(W, n_inputs - thin), n_inputs, room => W, n_inputs, room
+at(da_in, n_inputs - thin), n_inputs, <const => da_in, n_inputs, <const
+at(a_in, main), at(dW, main) => a_in, at(dW, main)
 part if accumulate or k > 0 else NULL => part if accumulate else NULL
 at(delta, k * ld_delta + m), ld_delta => at(delta, k * ld_delta), ld_delta
-at(a_in, k * n_inputs), 1, n_inputs => a_in, 1, n_inputs
+at(a_in, k * ld), 1, ld => a_in, 1, ld
 acc[v] = load(db, m + v * width) if accumulate else zero(db) => acc[v] = zero(db)
 acc[0] = load_part(db, m, left) if accumulate else zero(db) => acc[0] = zero(db)
 load_part(delta, i * ld_delta + m, left) => load_part(delta, i * ld_delta, left)
