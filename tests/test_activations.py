@@ -377,6 +377,13 @@ class TestSoftmax:
         ]
         assert_allclose(a, wanted, rtol=RTOL["formula"][dtype], atol=np.finfo(dtype).tiny)
 
+    @pytest.mark.parametrize("width", [2, 7, 8, 9, 16, 17, 31, 33, 50])
+    def test_the_largest_is_found_wherever_it_stands(self, width, dtype, level):
+        """Without it e^z would overflow."""
+        z = np.full((width, width), -1e4, dtype)
+        np.fill_diagonal(z, 1e4)
+        assert_array_equal(self.through(z, dtype).a, np.eye(width, dtype=dtype))
+
     def test_a_shift_changes_nothing(self, dtype, level):
         z = np.array([[0.5, -1.0, 2.0]], dtype)
         assert_array_equal(self.through(z + 1024, dtype).a, self.through(z, dtype).a)

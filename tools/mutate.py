@@ -43,9 +43,9 @@ src/bpcore/_math/activation.pxd
 return a * (<floating> 1 - a) => return a
 (<floating> 1 - a) * (<floating> 1 + a) => (<floating> 1 - a)
 return <floating> 0 if z < 0 else z => return <floating> 0 if z < 1 else z
-return <floating> 1 if a > 0 else <floating> 0 => return <floating> 1 if a >= 0 else <floating> 0
+1@ return <floating> 1 if a > 0 else <floating> 0 => return <floating> 1 if a >= 0 else <floating> 0
 return z * <floating> 0.01 if z < 0 else z => return z * <floating> 0.02 if z < 0 else z
-return <floating> 1 if z > 0 else <floating> 0.01 => return <floating> 1 if z >= 0 else <floating> 0.01 ||| return <floating> 1 if z > 0 else <floating> 0.02
+return <floating> 1 if a > 0 else <floating> 0.01 => return <floating> 1 if a >= 0 else <floating> 0.01 ||| return <floating> 1 if a > 0 else <floating> 0.02
 return z if z > 0 else expm1_(z) => return z if z > 0 else expm1_(z) * <floating> 1.001
 return <floating> 1 if a > 0 else a + <floating> 1 => return <floating> 1 if a > 0 else a ||| return a + <floating> 1
 <floating> 1.0507009873554805 * z => <floating> 1.0507 * z
@@ -69,7 +69,7 @@ top = larger(top, load(z, v * width)) => pass
 store(z, v * width, load(z, v * width) - top) => store(z, v * width, load(z, v * width))
 load_part(z, whole, left) - top, left => load_part(z, whole, left), left
 top = load(z, n_outputs - width) => top = load(z, 0)
-in (LEAKY_RELU, GELU, => in (GELU,
+in (GELU, SILU, => in (SILU,
 total += load(a, v * width) => total = load(a, v * width)
 total = load_part(a, whole, left) if left else zero(a) => total = zero(a)
 load_part(a, whole, left) * total => load_part(a, whole, left)
@@ -309,7 +309,7 @@ _mm512_srli_epi32(_mm512_castps_si512(w[v]), 21) => _mm512_srli_epi32(_mm512_cas
 t[v] = u[v] - (w[v] - half) => t[v] = u[v] - w[v]
 sign, 0xf8 => sign, 0xfc
 _mm512_min_ps(largest, _mm512_abs_ps((__m512)z[v])) => _mm512_min_ps(_mm512_abs_ps((__m512)z[v]), largest)
-_mm512_set1_ps(10.0f) => _mm512_set1_ps(9.4f)
+_mm512_set1_ps(10.0f) => _mm512_set1_ps(8.0f)
 
 src/bpcore/_math/network.pxd
 or (net.fused and l == net.n_layers - 1) => or False

@@ -61,9 +61,9 @@ cdef inline floating leaky_relu(floating z) noexcept nogil:
     """z for z > 0, else 0.01 z"""
     return z * <floating> 0.01 if z < 0 else z
 
-cdef inline floating leaky_relu_derivative(floating z) noexcept nogil:
-    """1 for z > 0, else 0.01"""
-    return <floating> 1 if z > 0 else <floating> 0.01
+cdef inline floating leaky_relu_derivative(floating a) noexcept nogil:
+    """1 for z > 0, else 0.01; a has z's sign"""
+    return <floating> 1 if a > 0 else <floating> 0.01
 
 
 cdef inline floating elu(floating z) noexcept nogil:
@@ -208,7 +208,7 @@ cdef inline void softmax_delta(
 
 cdef inline bint derivative_takes_z(int activation) noexcept nogil:
     """Whether to_delta reads z."""
-    return activation in (LEAKY_RELU, GELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID)
+    return activation in (GELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID)
 
 
 cdef inline void activate(
@@ -273,7 +273,7 @@ cdef inline void to_delta(
     elif activation == RELU:
         for k in range(count): delta[k] *= relu_derivative(a[k])
     elif activation == LEAKY_RELU:
-        for k in range(count): delta[k] *= leaky_relu_derivative(z[k])
+        for k in range(count): delta[k] *= leaky_relu_derivative(a[k])
     elif activation == ELU:
         for k in range(count): delta[k] *= elu_derivative(a[k])
     elif activation == SELU:
