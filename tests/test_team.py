@@ -221,6 +221,16 @@ class TestReservations:
         assert team.choose(1) == (False, 1.0)
         assert team.choose(3)[1] < 1  # another size of step: measured anew
 
+    def test_stretches_are_whole_where_others_have_the_processors(self):
+        """A trial of many threads that gets one says nothing of many, and must come to an end."""
+        team = threads.Team(2)
+        lengths = []
+        for _ in range(20):
+            _, part = team.choose(2)
+            lengths.append(part)
+            team.record(False, 10, 1.0)
+        assert lengths[-10:] == [1.0] * 10
+
     def test_a_stretch_of_no_steps_says_nothing(self):
         team = threads.Team(2)
         team.record(False, 0, 1.0)

@@ -89,7 +89,8 @@ class Team:
         if many < self.TRIALS:
             if one > many:
                 self._hire()
-            return one > many, self.TRY_LENGTH
+            # Where others have the processors a trial of many gets one: ask on, in whole stretches
+            return one > many, self.TRY_LENGTH if one <= self.TRIALS else 1.0
         faster = self._seconds[True] < self._seconds[False]
         if self._stretches % self.TRY_EVERY == 0:
             return not faster, self.TRY_LENGTH
@@ -100,12 +101,12 @@ class Team:
         """Reserve threads for a stretch, up to `size`: their number, and what starts one."""
         global _running
         _register_with_threadpoolctl()
-        if size > 1:
-            self._hire()
         with _lock:
             size = max(1, min(size, self.wanted, get_limit() - _running))
             _running += size
         try:
+            if size > 1:
+                self._hire()
             yield size, self._start if size > 1 else None
         finally:
             with _lock:
