@@ -19,7 +19,7 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from cython cimport floating
 from libc.math cimport isfinite
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -27,7 +27,7 @@ from bpcore import validation
 
 from bpcore._math.activation cimport (
     ELU, EXP, GELU, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU, SOFTMAX,
-    SOFTPLUS, SOFTSIGN, TANH, activate, to_delta,
+    SOFTPLUS, SOFTSIGN, TANH, activate, is_often_zero, to_delta,
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
@@ -41,6 +41,7 @@ from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
     choose_sums, dense_t, keeps_z, network_t, sums_by_dots, whole_vectors, work_size,
 )
+from bpcore._math.skip cimport skip_panel
 from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, meet, member_t, set_flag, share_begin, share_end, slice_count,
     team_size, wait_while,

@@ -34,7 +34,7 @@ cdef class Layer:
         self.c.n_inputs, self.c.n_outputs = self.n_inputs, self.n_outputs
         self.c.activation = self.activation
         self.c.W, self.c.b, self.c.dW, self.c.db = data(W), data(b), data(dW), data(db)
-        self.c.work = NULL
+        self.c.sparse, self.c.work = True, NULL
 
     def forget(self):
         """Drop what forward and backward kept."""

@@ -47,6 +47,8 @@ cdef class Network:
         cdef int l
         for l in range(self.c.n_layers):
             self.c.layers[l] = (<Layer> self.layers[l]).c
+            if l > 0:
+                self.c.layers[l].sparse = is_often_zero(self.c.layers[l - 1].activation)
 
     def forward(self, X):
         """Every layer's z and a; returns the last a."""
@@ -235,6 +237,7 @@ cdef class Network:
             raise MemoryError()
         for l in range(net.n_layers):
             net.layers[l] = (<Layer> self.layers[l]).c
+            net.layers[l].sparse = self.c.layers[l].sparse
         with nogil:
             if self.typenum == cnp.NPY_FLOAT:
                 C = blocked_run(&net, <const float *> x, n, <float *> out, <const float *> y,

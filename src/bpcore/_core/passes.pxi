@@ -29,12 +29,33 @@ cdef void panel_f64 "bpcore_panel_f64"(
                   a_packed, <const vf64 *> b, ldb, full, rows, columns, depth)
 
 
+cdef void skip_f32 "bpcore_skip_f32"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *values,
+    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const void *panel,
+    int vectors, int left,
+) noexcept nogil:
+    """What run_skip calls."""
+    skip_panel(<vf32 *> c, ldc, <const vf32 *> init, ld_init, <const vf32 *> values, offsets,
+               ends, rows, <const vf32 *> panel, vectors, left)
+
+
+cdef void skip_f64 "bpcore_skip_f64"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *values,
+    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const void *panel,
+    int vectors, int left,
+) noexcept nogil:
+    """What run_skip calls."""
+    skip_panel(<vf64 *> c, ldc, <const vf64 *> init, ld_init, <const vf64 *> values, offsets,
+               ends, rows, <const vf64 *> panel, vectors, left)
+
+
 cdef void forward_product(
     const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
-                   layer.n_inputs, layer.n_outputs, layer.by_dots, <floating *> layer.work)
+                   layer.n_inputs, layer.n_outputs, layer.by_dots, layer.sparse,
+                   <floating *> layer.work)
 
 
 cdef void forward_one(
@@ -54,7 +75,7 @@ cdef void backward_product(
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs,
-                    <floating *> layer.work)
+                    is_often_zero(layer.activation), <floating *> layer.work)
 
 
 cdef void backward_one(
@@ -75,7 +96,7 @@ cdef void gradient_product(
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ of the first `rows` outputs from delta on"""
     affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
-                    <floating *> layer.work)
+                    is_often_zero(layer.activation), <floating *> layer.work)
 
 
 cdef void gradient_one(

@@ -211,6 +211,11 @@ cdef inline bint derivative_takes_z(int activation) noexcept nogil:
     return activation in (GELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID)
 
 
+cdef inline bint is_often_zero(int activation) noexcept nogil:
+    """Whether σ, and σ' with it, are exactly 0 for many z."""
+    return activation in (RELU, HARD_SIGMOID)
+
+
 cdef inline void activate(
     int activation,
     floating *a,       # IN z, OUT a (n, n_outputs)

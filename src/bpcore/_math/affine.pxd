@@ -41,11 +41,13 @@ cdef inline Py_ssize_t thin_columns(
 
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
-    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, vec *work,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint sparse,
+    vec *work,
 ) noexcept nogil:
     cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(z, n_outputs, n_inputs)
     if main > 0:
-        product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, main, n_inputs, work)
+        product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, main, n_inputs,
+                sparse, work)
     if main < n_outputs:
         product_of_dots(at(z, main), n_outputs, at(b, main), a_in, at(W, main * n_inputs), n,
                         n_inputs, n_outputs - main)
@@ -58,27 +60,28 @@ cdef inline void affine_forward(
     floating *z,             # OUT (n, n_outputs), overlaps nothing
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
     bint by_dots,            # a few samples
-    floating *work,          # as for product
+    bint sparse,             # as for product,
+    floating *work,          # and this
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     if floating is float:
         forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
-                <vf32 *> work)
+                sparse, <vf32 *> work)
     else:
         forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
-                <vf64 *> work)
+                sparse, <vf64 *> work)
 
 
 cdef inline void backward(
     const vec *delta, const vec *W, vec *da_in,
-    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, vec *work,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint sparse, vec *work,
 ) noexcept nogil:
     cdef vec room[THIN_ROOM]
     cdef Py_ssize_t thin = thin_columns(da_in, n_inputs, n_outputs)
     if thin * n_outputs > THIN_ROOM:
         thin = 0
     product(da_in, n_inputs, <vec *> NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
-            n_inputs - thin, n_outputs, work)
+            n_inputs - thin, n_outputs, sparse, work)
     if thin > 0:
         transpose(at(W, n_inputs - thin), n_inputs, room, n_outputs, n_outputs, thin)
         product_of_dots(at(da_in, n_inputs - thin), n_inputs, <const vec *> ZEROS, delta, room, n,
@@ -90,13 +93,16 @@ cdef inline void affine_backward(
     const floating *W,      # IN  (n_outputs, n_inputs)
     floating *da_in,        # OUT (n, n_inputs), overlaps nothing
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
-    floating *work,         # as for product
+    bint sparse,            # as for product,
+    floating *work,         # and this
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     if floating is float:
-        backward(<vf32 *> delta, <vf32 *> W, <vf32 *> da_in, n, n_inputs, n_outputs, <vf32 *> work)
+        backward(<vf32 *> delta, <vf32 *> W, <vf32 *> da_in, n, n_inputs, n_outputs, sparse,
+                 <vf32 *> work)
     else:
-        backward(<vf64 *> delta, <vf64 *> W, <vf64 *> da_in, n, n_inputs, n_outputs, <vf64 *> work)
+        backward(<vf64 *> delta, <vf64 *> W, <vf64 *> da_in, n, n_inputs, n_outputs, sparse,
+                 <vf64 *> work)
 
 
 cdef inline Py_ssize_t turned_columns(
@@ -170,12 +176,12 @@ cdef inline void bias_gradient(
 
 cdef inline void gradient(
     const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, vec *db,
-    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate, vec *work,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate, bint sparse, vec *work,
 ) noexcept nogil:
     cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
     if main > 0:
         product(dW, n_inputs, dW if accumulate else NULL, n_inputs, delta, 1, ld_delta,
-                a_in, n_inputs, False, rows, main, n, work)
+                a_in, n_inputs, False, rows, main, n, sparse, work)
     if turned > 0:
         turned_gradient(delta, ld_delta, at(a_in, main), at(dW, main), n_inputs, n, turned, rows,
                         accumulate)
@@ -189,12 +195,13 @@ cdef inline void affine_gradient(
     floating *db,           # OUT (rows,)
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, Py_ssize_t rows,
     bint accumulate,        # add to what dW and db hold
-    floating *work,         # as for product
+    bint sparse,            # as for product,
+    floating *work,         # and this
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ_i δ_i; dW and db overlap nothing."""
     if floating is float:
         gradient(<vf32 *> delta, n_outputs, <vf32 *> a_in, <vf32 *> dW, <vf32 *> db, n, n_inputs,
-                 rows, accumulate, <vf32 *> work)
+                 rows, accumulate, sparse, <vf32 *> work)
     else:
         gradient(<vf64 *> delta, n_outputs, <vf64 *> a_in, <vf64 *> dW, <vf64 *> db, n, n_inputs,
-                 rows, accumulate, <vf64 *> work)
+                 rows, accumulate, sparse, <vf64 *> work)

@@ -1,8 +1,8 @@
 """A network in C: its layers' sizes and addresses."""
 from cython cimport floating
 
-from bpcore._math.activation cimport derivative_takes_z
-from bpcore._math.tile cimport DEPTH, PAGE_BYTES, ROWS
+from bpcore._math.activation cimport derivative_takes_z, is_often_zero
+from bpcore._math.tile cimport PAGE_BYTES, WORK
 from bpcore._math.vector cimport LANES_F32, LANES_F64
 
 
@@ -23,7 +23,8 @@ cdef struct dense_t:
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
     bint by_dots  # how the forward product is summed
-    void *work    # room for a product to copy its A into, or NULL
+    bint sparse   # a_in may be mostly zeros: X, or what relu gives
+    void *work    # room of work_size elements for a product, or NULL
 
 cdef struct network_t:
     dense_t *layers
@@ -76,8 +77,12 @@ cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) no
 
 
 cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexcept nogil:
-    """Elements of `work`: none unless rows of the layer's matrices lie whole pages apart."""
-    cdef Py_ssize_t size = sizeof(p[0])
+    """Elements of `work`: none unless rows of the layer's matrices lie whole pages apart, or may
+    hold zeros to skip."""
+    cdef Py_ssize_t size = sizeof(p[0]), width = vector_length(p)
     if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size % PAGE_BYTES == 0:
-        return ROWS * DEPTH
+        return WORK
+    if (layer.sparse and layer.n_outputs > width
+            or is_often_zero(layer.activation) and layer.n_inputs > width):
+        return WORK
     return 0

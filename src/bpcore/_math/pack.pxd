@@ -45,16 +45,17 @@ cdef inline void transpose(
 cdef inline void pack_columns(
     const vec *source,  # IN  (columns, depth), row stride ld
     Py_ssize_t ld,
-    vec *panel,         # OUT (depth, two vectors), filled up with zeros
+    vec *panel,         # OUT (depth, vectors), filled up with zeros
+    Py_ssize_t vectors,
     Py_ssize_t columns,
     Py_ssize_t depth,
 ) noexcept nogil:
     """panel[k, j] = source[j, k], a stretch of k at a time, so that what is written stays near."""
-    cdef Py_ssize_t width = 2 * lanes(panel), k = 0, step, i
+    cdef Py_ssize_t lane = lanes(panel), width = vectors * lane, k = 0, step, i, v
     if columns < width:
         for i in range(depth):
-            store(panel, i * width, zero(panel))
-            store(panel, i * width + width // 2, zero(panel))
+            for v in range(columns // lane, vectors):
+                store(panel, i * width + v * lane, zero(panel))
     while k < depth:
         step = 64 if depth - k > 64 else depth - k
         transpose(at(source, k), ld, at(panel, k * width), width, columns, step)
@@ -64,17 +65,19 @@ cdef inline void pack_columns(
 cdef inline void pack_rows(
     const vec *source,  # IN  (depth, columns), row stride ld
     Py_ssize_t ld,
-    vec *panel,         # OUT (depth, two vectors), filled up with zeros
+    vec *panel,         # OUT (depth, vectors), filled up with zeros
+    Py_ssize_t vectors,
     Py_ssize_t columns,
     Py_ssize_t depth,
 ) noexcept nogil:
     """panel[k, j] = source[k, j]"""
-    cdef Py_ssize_t width = lanes(panel), k
-    cdef int count = <int> (columns if columns <= width else columns - width)
+    cdef Py_ssize_t lane = lanes(panel), width = vectors * lane, k, v
+    cdef Py_ssize_t whole = columns // lane
+    cdef int left = <int> (columns - whole * lane)
     for k in range(depth):
-        if columns <= width:
-            store(panel, 2 * width * k, load_part(source, k * ld, count))
-            store(panel, 2 * width * k + width, zero(panel))
-        else:
-            store(panel, 2 * width * k, load(source, k * ld))
-            store(panel, 2 * width * k + width, load_part(source, k * ld + width, count))
+        for v in range(whole):
+            store(panel, k * width + v * lane, load(source, k * ld + v * lane))
+        if left:
+            store(panel, k * width + whole * lane, load_part(source, k * ld + whole * lane, left))
+        for v in range(whole + (left > 0), vectors):
+            store(panel, k * width + v * lane, zero(panel))

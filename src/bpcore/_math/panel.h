@@ -5,6 +5,8 @@
 #ifndef BPCORE_PANEL_H
 #define BPCORE_PANEL_H
 
+#include <stdint.h>
+
 static void bpcore_panel_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
                              const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
                              const void *b, Py_ssize_t ldb, Py_ssize_t full, Py_ssize_t rows,
@@ -13,5 +15,12 @@ static void bpcore_panel_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize
                              const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
                              const void *b, Py_ssize_t ldb, Py_ssize_t full, Py_ssize_t rows,
                              Py_ssize_t columns, Py_ssize_t depth);
+/* And skip_panel, likewise. */
+static void bpcore_skip_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+                            const void *values, const int32_t *offsets, const Py_ssize_t *ends,
+                            Py_ssize_t rows, const void *panel, int vectors, int left);
+static void bpcore_skip_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+                            const void *values, const int32_t *offsets, const Py_ssize_t *ends,
+                            Py_ssize_t rows, const void *panel, int vectors, int left);
 
 #endif

@@ -12,6 +12,7 @@ however often it is put down between: the result does not depend on how rows,
 columns and k are shared out.
 """
 from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
+from bpcore._math.skip cimport SKIP_WORK, mostly_zeros, skipping_product
 from bpcore._math.vector cimport (
     TILE_ROWS, ZEROS, at, broadcast, element_size, hold, lanes, load, load_part, prefetch, store,
     store_part, vec, vf32,
@@ -34,6 +35,7 @@ cdef extern from "panel.h" nogil:
 cdef enum:
     DEPTH = 256       # k at a time: a panel of B then fits into the first-level cache
     ROWS = 240        # rows at a time: with DEPTH their A fits into the second-level cache
+    WORK = SKIP_WORK  # elements of `work`, which holds A's part or its nonzero numbers
     PAGE_BYTES = 4096
 
 
@@ -257,9 +259,25 @@ cdef inline void product(
     const vec *b, Py_ssize_t ldb,
     bint by_columns,  # B[k, j] at j ldb + k, else at k ldb + j; a constant at every call
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
-    vec *work,        # room for ROWS x DEPTH elements, or NULL: A stays where it lies
+    bint sparse,      # A may be mostly zeros: have a look
+    vec *work,        # room for WORK elements, or NULL: A stays where it lies, zeros and all
 ) noexcept nogil:
     """C = init + A B; c may be init."""
+    if sparse and work != NULL and mostly_zeros(a, a_row, a_step, rows, columns, depth):
+        skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
+                         columns, depth, work)
+    else:
+        tiled_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows, columns,
+                      depth, work)
+
+
+cdef inline void tiled_product(
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb, bint by_columns,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, vec *work,
+) noexcept nogil:
+    """product, zeros and all."""
     cdef vec room[2 * DEPTH + 16]  # 16: to begin at a cache line, whatever a vector is
     cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
     cdef Py_ssize_t width = lanes(c), wide, r = 0, k, j, height, step, missing
@@ -291,11 +309,11 @@ cdef inline void product(
                     start = at(init, r * ld_init + j)
                 if by_columns:
                     bkj = at(b, j * ldb + k)
-                    pack_columns(bkj, ldb, panel, wide, step)
+                    pack_columns(bkj, ldb, panel, 2, wide, step)
                 else:
                     bkj = at(b, k * ldb + j)
                     if pack_b:
-                        pack_rows(bkj, ldb, panel, wide, step)
+                        pack_rows(bkj, ldb, panel, 2, wide, step)
                 if by_columns or pack_b:
                     run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
                               a_row, a_step, pack_a, panel, 2 * width, step, height, wide, step)

@@ -65,8 +65,8 @@ static inline void store_f32(float *p, vf32 x) { *(vf32 *)p = x; }
 static inline void store_f64(double *p, vf64 x) { *(vf64 *)p = x; }
 static inline vf32 zero_f32(void) { return (vf32){0}; }
 static inline vf64 zero_f64(void) { return (vf64){0}; }
-/* Two vectors of any level's. */
-static const double ZEROS[16] = {0};
+/* Eight vectors of any level's. */
+static const double ZEROS[64] = {0};
 /* Every lane the same value: x - 0 is x, signed zeros included. */
 static inline vf32 broadcast_f32(const float *p) { return *p - (vf32){0}; }
 static inline vf64 broadcast_f64(const double *p) { return *p - (vf64){0}; }

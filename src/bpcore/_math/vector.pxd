@@ -21,7 +21,7 @@ cdef extern from "vector.h" nogil:
     void store_f64(double *p, vf64 x)
     vf32 zero_f32()
     vf64 zero_f64()
-    const double ZEROS[16]
+    const double ZEROS[64]
     void prefetch(const void *p)
     void hold(const void *p)
     double rounded(double x)
@@ -95,6 +95,14 @@ cdef inline void copy_element(const vec *p, Py_ssize_t k, vec *to, Py_ssize_t m)
         (<float *> to)[m] = (<const float *> p)[k]
     else:
         (<double *> to)[m] = (<const double *> p)[k]
+
+
+cdef inline bint is_nonzero(const vec *p, Py_ssize_t k) noexcept nogil:
+    """p[k] != 0"""
+    if vec is vf32:
+        return (<const float *> p)[k] != 0
+    else:
+        return (<const double *> p)[k] != 0
 
 
 cdef inline vec zero(const vec *p) noexcept nogil:
