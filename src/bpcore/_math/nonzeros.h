@@ -1,4 +1,5 @@
-/* The nonzero numbers of a row, side by side, each with the place that it came from.
+/* The nonzero numbers of a row: how many there are, and themselves, side by side, each with the
+ * place that it came from.
  *
  * values[0 …] and offsets[0 …] get x and i * step of every x = p[i] != 0, in order; returned is
  * how many there are. Up to a vector behind them is overwritten.
@@ -10,6 +11,22 @@
 
 #if defined(VECTORS_AVX512)
 
+static inline ptrdiff_t count_nonzeros_f32(const float *p, ptrdiff_t count) {
+    ptrdiff_t found = 0;
+    for (ptrdiff_t i = 0; i < count; i += 16) {
+        __m512 x = (__m512)(count - i >= 16 ? load_f32(p + i) : load_part_f32(p + i, (int)(count - i)));
+        found += __builtin_popcount(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NEQ_UQ));
+    }
+    return found;
+}
+static inline ptrdiff_t count_nonzeros_f64(const double *p, ptrdiff_t count) {
+    ptrdiff_t found = 0;
+    for (ptrdiff_t i = 0; i < count; i += 8) {
+        __m512d x = (__m512d)(count - i >= 8 ? load_f64(p + i) : load_part_f64(p + i, (int)(count - i)));
+        found += __builtin_popcount(_mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_NEQ_UQ));
+    }
+    return found;
+}
 static inline ptrdiff_t nonzeros_f32(const float *p, ptrdiff_t count, int32_t step, float *values,
                                      int32_t *offsets) {
     __m512i at = _mm512_mullo_epi32(
@@ -44,6 +61,17 @@ static inline ptrdiff_t nonzeros_f64(const double *p, ptrdiff_t count, int32_t s
 
 #else
 
+/* Counted in integers as wide as the numbers, so that the loops are vectors. */
+static inline ptrdiff_t count_nonzeros_f32(const float *p, ptrdiff_t count) {
+    int32_t found = 0;
+    for (ptrdiff_t i = 0; i < count; i++) found += p[i] != 0;
+    return found;
+}
+static inline ptrdiff_t count_nonzeros_f64(const double *p, ptrdiff_t count) {
+    int64_t found = 0;
+    for (ptrdiff_t i = 0; i < count; i++) found += p[i] != 0;
+    return found;
+}
 /* Written always, counted only where x != 0: no branch that a processor could not foresee. */
 static inline ptrdiff_t nonzeros_f32(const float *p, ptrdiff_t count, int32_t step, float *values,
                                      int32_t *offsets) {

@@ -18,10 +18,12 @@ from libc.stdint cimport int32_t
 
 from bpcore._math.pack cimport pack_columns, pack_rows, transpose
 from bpcore._math.vector cimport (
-    ZEROS, at, broadcast, element_size, is_nonzero, lanes, load, load_part, store, store_part, vec, vf32,
+    ZEROS, at, broadcast, element_size, lanes, load, load_part, store, store_part, vec, vf32,
 )
 
 cdef extern from "nonzeros.h" nogil:
+    Py_ssize_t count_nonzeros_f32(const float *p, Py_ssize_t count)
+    Py_ssize_t count_nonzeros_f64(const double *p, Py_ssize_t count)
     Py_ssize_t nonzeros_f32(const float *p, Py_ssize_t count, int32_t step, float *values,
                             int32_t *offsets)
     Py_ssize_t nonzeros_f64(const double *p, Py_ssize_t count, int32_t step, double *values,
@@ -50,6 +52,14 @@ cdef enum:
     LOOK_ROWS = 16           # samples that mostly_zeros looks at
 
 
+cdef inline Py_ssize_t count_nonzeros(const vec *p, Py_ssize_t count) noexcept nogil:
+    """How many of p's elements are not 0."""
+    if vec is vf32:
+        return count_nonzeros_f32(<const float *> p, count)
+    else:
+        return count_nonzeros_f64(<const double *> p, count)
+
+
 cdef inline Py_ssize_t nonzeros(
     const vec *p, Py_ssize_t count, int32_t step, vec *values, int32_t *offsets
 ) noexcept nogil:
@@ -74,15 +84,14 @@ cdef inline bint mostly_zeros(
     cdef bint by_rows = a_step == 1
     cdef Py_ssize_t samples = rows if by_rows else depth, units = depth if by_rows else rows
     cdef Py_ssize_t stride = a_row if by_rows else a_step
-    cdef Py_ssize_t looks = LOOK_ROWS if samples > LOOK_ROWS else samples, found = 0, s, k
+    cdef Py_ssize_t looks = LOOK_ROWS if samples > LOOK_ROWS else samples, found = 0, s
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
     cdef Py_ssize_t step = SKIP_DEPTH if depth > SKIP_DEPTH else depth
     cdef double share
     if columns <= lanes(a) or rows < 8 or depth < 8:
         return False
     for s in range(looks):
-        for k in range(units):
-            found += is_nonzero(a, samples * s // looks * stride + k)
+        found += count_nonzeros(at(a, samples * s // looks * stride), units)
     share = found / <double> (looks * units)
     return 1.3 * share + 0.7 / vectors + 2.0 / step + 2.0 / rows < 1.0
 

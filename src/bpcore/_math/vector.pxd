@@ -97,14 +97,6 @@ cdef inline void copy_element(const vec *p, Py_ssize_t k, vec *to, Py_ssize_t m)
         (<double *> to)[m] = (<const double *> p)[k]
 
 
-cdef inline bint is_nonzero(const vec *p, Py_ssize_t k) noexcept nogil:
-    """p[k] != 0"""
-    if vec is vf32:
-        return (<const float *> p)[k] != 0
-    else:
-        return (<const double *> p)[k] != 0
-
-
 cdef inline vec zero(const vec *p) noexcept nogil:
     """The zero vector of p's type."""
     if vec is vf32:
