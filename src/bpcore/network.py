@@ -12,6 +12,7 @@ from bpcore import validation
 from bpcore.cpu import kernels
 from bpcore.layers import Dense
 from bpcore.losses import check_loss
+from bpcore.memory import aligned_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -92,8 +93,8 @@ class Network:
         ]
         _check_range(values, dtype)
         count = sum(W.size + b.size for W, b in values)
-        self._parameters = _aligned_zeros(count, dtype)
-        self._gradient = _aligned_zeros(count, dtype)
+        self._parameters = aligned_zeros(count, dtype)
+        self._gradient = aligned_zeros(count, dtype)
         start = 0
         for layer, (W, b) in zip(self.layers, values, strict=True):
             views = []
@@ -550,10 +551,3 @@ def _check_range(values: list[tuple[_Array, _Array]], dtype: np.dtype) -> None:
 
 def _outputs(layers: tuple[Dense, ...]) -> list[int]:
     return [layer.n_outputs for layer in layers]
-
-
-def _aligned_zeros(count: int, dtype: np.dtype) -> _Array:
-    """Return a vector of zeros that begins at a cache line of 64 bytes."""
-    raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
-    start = -raw.__array_interface__["data"][0] % 64
-    return raw[start : start + count * dtype.itemsize].view(dtype)

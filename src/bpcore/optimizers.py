@@ -14,6 +14,7 @@ import numpy as np
 
 from bpcore import schedules, validation
 from bpcore.cpu import kernels
+from bpcore.memory import aligned_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +168,10 @@ class Optimizer:
         """Make the state for a network, or check that it is this one's."""
         self.check_owner(network)
         if not self.state:
-            self.state = {name: np.zeros_like(network.parameters) for name in self.state_names}
+            theta = network.parameters
+            self.state = {
+                name: aligned_zeros(theta.size, theta.dtype) for name in self.state_names
+            }
             self.start()
         self._network = weakref.ref(network)
 
