@@ -18,6 +18,7 @@ import numpy as np
 cimport numpy as cnp
 from cpython.object cimport PyObject
 from cython cimport floating
+from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
@@ -32,7 +33,7 @@ from bpcore._math.activation cimport (
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
 from bpcore._math.elementary cimport log1p_unit
-from bpcore._math.finite cimport all_finite
+from bpcore._math.finite cimport all_finite, all_within
 from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
     SQUARED_ERROR, loss_block,

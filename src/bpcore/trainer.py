@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -222,8 +223,7 @@ class Trainer:
         if validation.boolean(progress, "progress"):
             hooks.append(progress_bar(epochs))
         data = self._checked(X, Y, sample_weight)
-        if validation_data is not None:
-            validation_data = self._checked_validation(validation_data)
+        evaluate = None if validation_data is None else self._evaluation(validation_data)
         if self.optimizer.full_batch_only and self._batch_of(data) < len(data[0]):
             raise ValueError(
                 f"{type(self.optimizer).__name__} needs full batches, batch_size is "
@@ -239,7 +239,7 @@ class Trainer:
                 hook.on_train_begin(self)
             for epoch in range(epochs):
                 rates = self._rates(data) if epoch else rates
-                self._run_epoch(data, rates, validation_data, hooks)
+                self._run_epoch(data, rates, evaluate, hooks)
                 if self.stop_training:
                     break
         return self.history
@@ -324,7 +324,7 @@ class Trainer:
         self,
         data: tuple[Any, ...],
         rates: _Array,
-        validation_data: tuple[Any, ...] | None,
+        evaluate: Callable[[], float] | None,
         hooks: list[Callback],
     ) -> None:
         """Run one epoch: the steps, the validation, the history, the callbacks."""
@@ -335,9 +335,7 @@ class Trainer:
         self._training.reset_loss()
         self._run_steps((X, y, labels, weight, order, batch), rates, hooks)
         loss = self._training.loss_sum / self._training.weight_sum
-        validation_loss = None
-        if validation_data is not None:
-            validation_loss = self.network.evaluate(*validation_data)
+        validation_loss = None if evaluate is None else evaluate()
         self.epoch += 1
         seconds = time.perf_counter() - began
         self.history.append(loss, rates[-1], seconds, validation_loss)
@@ -477,28 +475,29 @@ class Trainer:
 
     def _check_step(self, X: Any, Y: Any, sample_weight: Any) -> None:
         """Raise if a first batch will not do."""
-        net = self.network
-        if callable(net.loss):
-            validation.samples(X, net.layers[0].n_inputs, net.parameters.dtype)
+        kernel = self.network._kernel
+        if callable(self.network.loss):
+            kernel.check_samples(X)
         else:
-            net._checked(X, Y, sample_weight)
+            kernel.check(X, Y, sample_weight)
 
     def _checked(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
         """Return (X, rows or None, labels or None, weights or None), clean."""
-        net = self.network
-        X = validation.batch(X, net.layers[0].n_inputs, net.parameters.dtype)
-        if callable(net.loss):
-            return CustomLossTraining.checked(X, Y, sample_weight)
-        return net._checked(X, Y, sample_weight)
+        kernel = self.network._kernel
+        if callable(self.network.loss):
+            return CustomLossTraining.checked(kernel.check_samples(X, True), Y, sample_weight)
+        return kernel.check(X, Y, sample_weight, True)
 
-    def _checked_validation(self, validation_data: Any) -> tuple[Any, ...]:
-        """Return (X, Y) or (X, Y, weights) after a look at them, X converted."""
+    def _evaluation(self, validation_data: Any) -> Callable[[], float]:
+        """Return what gives the loss on validation data, which are looked at here and now."""
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
             raise TypeError("validation_data is not a tuple (X, Y) or (X, Y, sample_weight)")
         X, Y = validation_data[:2]
         weight = validation_data[2] if len(validation_data) == 3 else None
         try:
-            X, y, labels, weight = self._checked(X, Y, weight)
+            checked = self._checked(X, Y, weight)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from None
-        return X, Y if y is None and labels is None else (labels if y is None else y), weight
+        if callable(self.network.loss):
+            return partial(self.network.evaluate, checked[0], checked[1])
+        return partial(self.network._kernel.evaluate, *checked)
