@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Self
 
@@ -55,6 +55,14 @@ class Network:
         self, x: _Array, y: _Array | None, labels: _Array | None, weight: _Array | None
     ) -> float: ...
     def parameter_arrays(self) -> list[_Array]: ...
+
+@disjoint_base
+class Snapshot:
+    steps: int
+    def __new__(cls, vectors: Sequence[_Array], counter: _Array) -> Self: ...
+    def take(self) -> None: ...
+    def put_back(self) -> None: ...
+    def is_finite(self) -> bool: ...
 
 @disjoint_base
 class Training:

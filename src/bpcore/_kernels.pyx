@@ -11,6 +11,7 @@ in use. Here stand what it imports and the tables of names; the rest is in
     network     Network runs layers together
     step        a training step, and a stretch of them, without Python
     optimizer   an optimiser's step by itself
+    snapshot    Snapshot keeps copies to go back to
     training    Training runs whole stretches of an epoch
 """
 import numpy as np
@@ -79,4 +80,5 @@ include "_core/layer.pxi"
 include "_core/network.pxi"
 include "_core/step.pxi"
 include "_core/optimizer.pxi"
+include "_core/snapshot.pxi"
 include "_core/training.pxi"
