@@ -100,6 +100,14 @@ def test_training_allocates_nothing_for_a_step(dtype):
     assert peak(10, 21) - peak(10, 1) < 20 * 500  # of history
 
 
+def test_training_allocates_no_copy_of_the_parameters(dtype):
+    X, Y = np.ones((8, 20), dtype), np.ones((8, 4), dtype)
+    net = bp.mlp([20, 3000, 4], dtype=dtype)
+    trainer = bp.Trainer(net, batch_size=8, shuffle=False)
+    trainer.run(X, Y)
+    assert peak_of(lambda: trainer.run(X, Y, 3)) < net.parameters.nbytes / 4
+
+
 @pytest.mark.parametrize("layers", [[20, 8, 4], [20, 300, 4]])
 def test_predict_and_evaluate_allocate_the_result_only(dtype, layers):
     net = bp.mlp(layers, dtype=dtype)

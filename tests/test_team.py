@@ -231,6 +231,28 @@ class TestReservations:
             team.record(False, 10, 1.0)
         assert lengths[-10:] == [1.0] * 10
 
+    def test_steps_without_a_choice_say_nothing(self):
+        """A small batch between large ones must not count as what a large one takes."""
+
+        class Training:
+            def __init__(self, worth):
+                self.worth = worth
+
+            def team_size(self, batch_size):
+                return self.worth
+
+            def run(self, batch_size, start, stop, rates, size, start_thread):
+                assert (threads._running, start_thread) == (size, None)
+                return stop
+
+        with threads.Team(2) as team:
+            team.choose(2)
+            team.record(False, 10, 5.0)
+            assert team.run(Training(1), (8,), 0, 20, None, 7) == (7, 7)
+            assert team.run(Training(1), (8,), 14, 20, None, 7) == (20, 20)
+            assert team._seconds == {False: 0.5}
+            assert threads._running == 0
+
     def test_a_stretch_of_no_steps_says_nothing(self):
         team = threads.Team(2)
         team.record(False, 0, 1.0)

@@ -674,6 +674,20 @@ def test_learning_rate_assigned_between_steps(data, kind):
     assert_allclose(10 * nets[0].change, nets[1].change, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("batch_size", [5, None])
+def test_learning_rate_assigned_by_a_callback(data, batch_size):
+    def halve(trainer):
+        trainer.optimizer.learning_rate /= 2
+
+    trainer, plain = (bp.Trainer(made(), bp.SGD(0.1), batch_size, shuffle=False) for _ in range(2))
+    trainer.run(*data, 3, callbacks=[halve])
+    assert trainer.history.learning_rate == [0.1, 0.05, 0.025]
+    for rate in (0.1, 0.05, 0.025):
+        plain.optimizer.learning_rate = rate
+        plain.run(*data, 1)
+    assert_array_equal(trainer.network.parameters, plain.network.parameters)
+
+
 @pytest.mark.parametrize("rate", [-1.0, 0, math.nan, "x"])
 def test_learning_rate_assigned_is_checked(data, rate):
     trainer = bp.Trainer(made(), bp.SGD(0.1))

@@ -378,10 +378,13 @@ value = self.learning_rate(step) => value = self.learning_rate(step + 1)
 self.learning_rate(np.arange(step, step + count)) => self.learning_rate(np.arange(step + 1, step + count + 1))
 [self.rate(k) for k in steps] => [self.rate(k + 1) for k in steps]
 
+src/bpcore/stretches.py
+self._optimizer.rates(self._optimizer.steps, => self._optimizer.rates(0,
+if rate is not self._rate or callable(rate) => if rate is not self._rate
+
 src/bpcore/trainer.py
-self.optimizer.rates(self.optimizer.steps, => self.optimizer.rates(0,
-self._training.loss_sum / self._training.weight_sum => self._training.loss_sum
-self.rng.permutation(len(X)) if self.shuffle else None => None
+training.loss_sum / training.weight_sum => training.loss_sum
+self.rng.permutation(stretches.samples) if shuffle else None => None
 self.history.append(loss, rates[-1] => self.history.append(loss, rates[0]
 rate = optimizer.rate(optimizer.steps) => rate = optimizer.rate(optimizer.steps + 1)
 

@@ -11,6 +11,7 @@ in use. Here stand what it imports and the tables of names; the rest is in
     network     Network runs layers together
     step        a training step, and a stretch of them, without Python
     optimizer   an optimiser's step by itself
+    snapshot    Snapshot keeps copies to go back to
     training    Training runs whole stretches of an epoch
 """
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 cimport numpy as cnp
 from cpython.object cimport PyObject
 from cython cimport floating
+from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
@@ -32,7 +34,7 @@ from bpcore._math.activation cimport (
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
 from bpcore._math.elementary cimport log1p_unit
-from bpcore._math.finite cimport all_finite
+from bpcore._math.finite cimport all_finite, all_within
 from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
     SQUARED_ERROR, loss_block,
@@ -79,4 +81,5 @@ include "_core/layer.pxi"
 include "_core/network.pxi"
 include "_core/step.pxi"
 include "_core/optimizer.pxi"
+include "_core/snapshot.pxi"
 include "_core/training.pxi"

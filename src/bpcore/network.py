@@ -248,16 +248,8 @@ class Network:
         if callable(self.loss):
             refuse_weights(sample_weight)
             return self._called_loss(self.predict(X), Y)[0]
-        return self._kernel.evaluate(*self._checked(X, Y, sample_weight))
-
-    def _checked(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
-        """Return X, (rows, None) or (None, labels), and the weights or None, clean."""
-        X = validation.samples(X, self.layers[0].n_inputs, self.parameters.dtype)
-        n = 1 if X.ndim == 1 else len(X)
-        y, labels = self._kernel.check_targets(Y, n, X.ndim == 1)
-        if sample_weight is not None:
-            sample_weight = validation.weights(sample_weight, n, X.dtype)
-        return X, y, labels, sample_weight
+        kernel = self._kernel
+        return kernel.evaluate(*kernel.check(X, Y, sample_weight))
 
     def loss_and_gradient(
         self, theta: ArrayLike, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -292,17 +284,19 @@ class Network:
         True
         """
         theta = validation.parameters(theta, self.parameters.shape, self.parameters.dtype, "theta")
+        kernel = self._kernel
         if callable(self.loss):
             refuse_weights(sample_weight)
             X = validation.samples(X, self.layers[0].n_inputs, self.parameters.dtype)
         else:
-            X, y, labels, sample_weight = self._checked(X, Y, sample_weight)
-            Y = labels if y is None else y
+            checked = kernel.check(X, Y, sample_weight)
         before = self.parameters.copy()
         try:
             self.parameters[...] = theta
-            self.forward(X)
-            return self.backward(Y, sample_weight), self.gradient.copy()
+            if callable(self.loss):
+                self.forward(X)
+                return self.backward(Y), self.gradient.copy()
+            return kernel.forward_and_backward(*checked), self.gradient.copy()
         except BaseException:  # a callable loss may raise
             self.parameters[...] = before
             raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -96,21 +97,73 @@ class Team:
             return not faster, self.TRY_LENGTH
         return faster, 1.0
 
+    def run(
+        self,
+        training: Any,
+        batches: tuple[Any, ...],
+        step: int,
+        stop: int,
+        rates: Any,
+        length: int = 1,
+    ) -> tuple[int, int]:
+        """Run some of the steps from `step` on, with all threads where that is faster.
+
+        Parameters
+        ----------
+        training : kernels.Training
+        batches : tuple
+            Data, order and batch size, as `training.run` takes them.
+        step, stop : int
+            The first of the steps, and the end of them.
+        rates : ndarray
+        length : int
+            So many steps at most.
+
+        Returns
+        -------
+        tuple of int
+            The step it got to, and the one it was to get to.
+        """
+        worth = training.team_size(batches[-1])
+        many, part = self.choose(worth)
+        until = min(step + max(1, int(part * length)), stop)
+        size = self.reserve(worth if many else 1)
+        try:
+            start_thread = self._starter(size)
+            began = time.perf_counter()
+            done = training.run(*batches, step, until, rates, size, start_thread)
+            seconds = time.perf_counter() - began
+        finally:
+            self.release(size)
+        if worth > 1:
+            self.record(size > 1, done - step, seconds)
+        return done, until
+
     @contextmanager
     def stretch(self, size: int) -> Iterator[tuple[int, _Start | None]]:
         """Reserve threads for a stretch, up to `size`: their number, and what starts one."""
-        global _running
-        _register_with_threadpoolctl()
-        with _lock:
-            size = max(1, min(size, self.wanted, get_limit() - _running))
-            _running += size
+        size = self.reserve(size)
         try:
-            if size > 1:
-                self._hire()
-            yield size, self._start if size > 1 else None
+            yield size, self._starter(size)
         finally:
-            with _lock:
-                _running -= size
+            self.release(size)
+
+    def reserve(self, size: int) -> int:
+        """Take threads for a stretch, up to `size` and at least one; return their number."""
+        global _running
+        if not _registered:
+            _register_with_threadpoolctl()
+        limit = get_limit() if size > 1 else 1
+        with _lock:
+            size = max(1, min(size, self.wanted, limit - _running))
+            _running += size
+        return size
+
+    def release(self, size: int) -> None:
+        """Give them back."""
+        global _running
+        with _lock:
+            _running -= size
 
     def record(self, many: bool, steps: int, seconds: float) -> None:
         """Remember how long steps took with many threads, or with one.
@@ -134,6 +187,13 @@ class Team:
         self._process = os.getpid()
         self._pool = ThreadPoolExecutor(self.wanted - 1, thread_name_prefix="bpcore")
         self._pool.submit(int).result()
+
+    def _starter(self, size: int) -> _Start | None:
+        """Return what starts a thread of a team of `size`."""
+        if size == 1:
+            return None
+        self._hire()
+        return self._start
 
     def _start(self, call: Callable[[int], None], index: int) -> Future[None]:
         future: Future[None] = self._pool.submit(call, index)

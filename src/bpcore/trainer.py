@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from bpcore.custom_loss import CustomLossTraining
 from bpcore.history import History
 from bpcore.network import Network
 from bpcore.optimizers import Adam, Optimizer
+from bpcore.stretches import DivergenceError, Stretches
 from bpcore.threads import Team
 
 if TYPE_CHECKING:
@@ -28,17 +30,8 @@ if TYPE_CHECKING:
 
     from bpcore.layers import _Array, _Rng
 
-# A compiled stretch of steps lasts a few milliseconds: about this many floating-point operations.
-STRETCH_OPERATIONS = 2e8
-# Parameters and optimiser state are copied about once in this many samples, which costs less than
-# 1 % of the steps in between and bounds how much is run again after a divergence.
-SNAPSHOT_SAMPLES = 4000
 # A batch size that no data reach.
 FULL_BATCH = 2**40
-
-
-class DivergenceError(ArithmeticError):
-    """The loss, the gradient or a weight stopped being finite; the last finite weights are kept."""
 
 
 class Trainer:
@@ -133,8 +126,10 @@ class Trainer:
         self.history = History()
         self.epoch = 0
         self.stop_training = False
-        self._team: Team | None = None
-        self._training: Any = None  # laid out at the first step, when the data are known to do
+        # Laid out at the first step, when the data are known to do.
+        self._training: Any = None
+        self._snapshot: Any = None
+        self._team: Any = None
 
     def step(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Take one step on one batch: forward, backward and update in a single call.
@@ -165,12 +160,14 @@ class Trainer:
         Plain SGD rounds differently here and in `run`, which never writes the gradient down
         (docs/design.md); all other optimisers give the same bits.
         """
-        optimizer = self.optimizer
-        rate = optimizer.rate(optimizer.steps)
-        if self._training is None:
+        optimizer, training = self._settings["optimizer"], self._training
+        rate = optimizer.learning_rate
+        if callable(rate):
+            rate = optimizer.rate(optimizer.steps)
+        if training is None:
             self._check_step(X, Y, sample_weight)
-            self._lay_out()
-        loss, updated = self._training.step(X, Y, sample_weight, rate, optimizer._careful)
+            training = self._lay_out()
+        loss, updated = training.step(X, Y, sample_weight, rate, optimizer._careful)
         if not updated:
             self._step_with_care(loss)
         return loss
@@ -222,26 +219,27 @@ class Trainer:
         if validation.boolean(progress, "progress"):
             hooks.append(progress_bar(epochs))
         data = self._checked(X, Y, sample_weight)
-        if validation_data is not None:
-            validation_data = self._checked_validation(validation_data)
-        if self.optimizer.full_batch_only and self._batch_of(data) < len(data[0]):
+        evaluate = None if validation_data is None else self._evaluation(validation_data)
+        n = len(data[0])
+        batch_size = n if self.batch_size is None else min(self.batch_size, n)
+        if self.optimizer.full_batch_only and batch_size < n:
             raise ValueError(
                 f"{type(self.optimizer).__name__} needs full batches, batch_size is "
-                f"{self.batch_size} for {len(data[0])} samples: set batch_size=None"
+                f"{self.batch_size} for {n} samples: set batch_size=None"
             )
+        stretches = Stretches(self, data, batch_size, hooks)
         # Refused, if need be, before anything begins.
-        rates = self._rates(data) if epochs else np.empty(0)
+        rates = stretches.rates() if epochs else np.empty(0)
         self._lay_out()
         self.stop_training = False
+        if not hooks:
+            self._run_epochs(epochs, stretches, rates, evaluate, hooks)
+            return self.history
         with ExitStack() as ends:  # every callback that began gets its end, whatever happens
             for hook in hooks:
                 ends.callback(hook.on_train_end, self)
                 hook.on_train_begin(self)
-            for epoch in range(epochs):
-                rates = self._rates(data) if epoch else rates
-                self._run_epoch(data, rates, validation_data, hooks)
-                if self.stop_training:
-                    break
+            self._run_epochs(epochs, stretches, rates, evaluate, hooks)
         return self.history
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -310,112 +308,37 @@ class Trainer:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_training": None, "_team": None}
+        return {**self.__dict__, "_training": None, "_team": None, "_snapshot": None}
 
     def __copy__(self) -> Trainer:
         return copy.deepcopy(self)
 
-    def _rates(self, data: tuple[Any, ...]) -> _Array:
-        """Return the learning rates of the next epoch's steps."""
-        count = -(-len(data[0]) // self._batch_of(data))
-        return self.optimizer.rates(self.optimizer.steps, count)
-
-    def _run_epoch(
+    def _run_epochs(
         self,
-        data: tuple[Any, ...],
+        epochs: int,
+        stretches: Stretches,
         rates: _Array,
-        validation_data: tuple[Any, ...] | None,
+        evaluate: Callable[[], float] | None,
         hooks: list[Callback],
     ) -> None:
-        """Run one epoch: the steps, the validation, the history, the callbacks."""
-        began = time.perf_counter()
-        X, y, labels, weight = data
-        batch = self._batch_of(data)
-        order = self.rng.permutation(len(X)) if self.shuffle else None
-        self._training.reset_loss()
-        self._run_steps((X, y, labels, weight, order, batch), rates, hooks)
-        loss = self._training.loss_sum / self._training.weight_sum
-        validation_loss = None
-        if validation_data is not None:
-            validation_loss = self.network.evaluate(*validation_data)
-        self.epoch += 1
-        seconds = time.perf_counter() - began
-        self.history.append(loss, rates[-1], seconds, validation_loss)
-        for hook in hooks:
-            hook.on_epoch_end(self)
-
-    def _run_steps(self, batches: tuple[Any, ...], rates: _Array, hooks: list[Callback]) -> None:
-        """Run an epoch's steps in stretches, between which signals and callbacks get their turn."""
-        optimizer, batch, count = self.optimizer, batches[-1], len(rates)
-        if self._team is None:
-            self._team = Team(self.n_threads)
-        team = self._team
-        by_steps = [(hook, hook.every) for hook in hooks if hook.every is not None]
-        worth = self._training.team_size(batch)
-        stretch = max(1, int(STRETCH_OPERATIONS / (6 * batch * self.network.parameters.size)))
-        apart = max(1, SNAPSHOT_SAMPLES // batch)
-        before = optimizer.steps
-        snapshot = (0, [vector.copy() for vector in self._vectors()])
-        step = 0
-        diverged = False
-        try:
-            while step < count and not diverged:
-                if step - snapshot[0] >= apart:
-                    snapshot = (step, [vector.copy() for vector in self._vectors()])
-                many, part = team.choose(worth)
-                stop = min(step + max(1, int(part * stretch)), count, snapshot[0] + apart)
-                for _, every in by_steps:
-                    stop = min(stop, step + every - (before + step) % every)
-                began, first = time.perf_counter(), step
-                with team.stretch(worth if many else 1) as (threads, start_thread):
-                    step = self._training.run(*batches, step, stop, rates, threads, start_thread)
-                team.record(threads > 1, step - first, time.perf_counter() - began)
-                diverged = step < stop or not self._is_finite()
-                for hook, every in by_steps:
-                    if optimizer.steps % every == 0 and not diverged:
-                        hook.on_steps(self)
-                        snapshot = (step, [vector.copy() for vector in self._vectors()])
-        finally:
-            # An interrupt may come before the look at the weights: it must not leave NaN either.
-            if diverged or not self._is_finite():
-                step = self._recover(batches, rates, before, snapshot)
-        if diverged:
-            raise DivergenceError(
-                f"training diverged in epoch {self.epoch + 1}, at step {step + 1} of {count}: the "
-                "loss, a weight or the optimizer's state is no longer finite. The network keeps "
-                "the last finite weights, those before that step; lower the learning rate "
-                f"({rates[min(step, count - 1)]:g}), set clip_norm, or scale X and Y"
-            )
-
-    def _recover(
-        self,
-        batches: tuple[Any, ...],
-        rates: _Array,
-        before: int,
-        snapshot: tuple[int, list[_Array]],
-    ) -> int:
-        """Run again from the snapshot to the last step that leaves all finite; return that step.
-
-        What is not finite stays so, so the step is found by halving.
-        """
-        first, kept = snapshot
-        finite, wrong = first, self.optimizer.steps - before + 1
-        stop = wrong - 1
-        while True:
-            for vector, values in zip(self._vectors(), kept, strict=True):
-                vector[...] = values
-            self.optimizer.steps = before + first
-            self._training.run(*batches, first, stop, rates)
-            if self._is_finite():
-                finite = stop
-            else:
-                wrong = stop
-            if wrong - finite <= 1 and stop == finite:
-                return finite
-            stop = (finite + wrong) // 2
-
-    def _is_finite(self) -> bool:
-        return all(np.isfinite(vector).all() for vector in self._vectors())
+        """Run the epochs: the steps, the validation, the history, the callbacks."""
+        training, shuffle = self._training, self.shuffle
+        for epoch in range(epochs):
+            if epoch:
+                rates = stretches.rates()
+            began = time.perf_counter()
+            order = self.rng.permutation(stretches.samples) if shuffle else None
+            training.reset_loss()
+            stretches.run(order, rates)
+            loss = training.loss_sum / training.weight_sum
+            validation_loss = None if evaluate is None else evaluate()
+            self.epoch += 1
+            seconds = time.perf_counter() - began
+            self.history.append(loss, rates[-1], seconds, validation_loss)
+            for hook in hooks:
+                hook.on_epoch_end(self)
+            if self.stop_training:
+                break
 
     def _step_with_care(self, loss: float) -> None:
         """Do the update that the kernels left, since it might overflow, or raise."""
@@ -432,8 +355,8 @@ class Trainer:
                 f"{error}: lower the learning rate, set clip_norm, or scale X and Y"
             ) from None
 
-    def _lay_out(self) -> None:
-        """Make the optimiser's state and the kernels' arena, once."""
+    def _lay_out(self) -> Any:
+        """Make the optimiser's state and the kernels' arena, once; return the latter."""
         network, optimizer = self.network, self.optimizer
         optimizer.prepare(network)
         if self._training is None:
@@ -454,18 +377,16 @@ class Trainer:
                 self.clip_norm or 0.0,
                 self.n_threads,
             )
-
-    def _vectors(self) -> list[_Array]:
-        """Return what a step changes."""
-        return [self.network.parameters, *self.optimizer.state.values()]
-
-    def _batch_of(self, data: tuple[Any, ...]) -> int:
-        n = len(data[0])
-        return n if self.batch_size is None else min(self.batch_size, n)
+            vectors = [network.parameters, *optimizer.state.values()]
+            self._snapshot = kernels.Snapshot(vectors, optimizer._counter)
+            self._team = Team(self.n_threads)
+        return self._training
 
     def _checked_hooks(self, callbacks: Any) -> list[Callback]:
         """Return the callbacks, each checked, before anything begins."""
-        if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        if not isinstance(callbacks, (tuple, list)) and (
+            isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable)
+        ):
             raise TypeError(
                 f"callbacks is {callbacks!r}, wanted an iterable of callbacks: [callback]"
             )
@@ -477,28 +398,29 @@ class Trainer:
 
     def _check_step(self, X: Any, Y: Any, sample_weight: Any) -> None:
         """Raise if a first batch will not do."""
-        net = self.network
-        if callable(net.loss):
-            validation.samples(X, net.layers[0].n_inputs, net.parameters.dtype)
+        kernel = self.network._kernel
+        if callable(self.network.loss):
+            kernel.check_samples(X)
         else:
-            net._checked(X, Y, sample_weight)
+            kernel.check(X, Y, sample_weight)
 
     def _checked(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
         """Return (X, rows or None, labels or None, weights or None), clean."""
-        net = self.network
-        X = validation.batch(X, net.layers[0].n_inputs, net.parameters.dtype)
-        if callable(net.loss):
-            return CustomLossTraining.checked(X, Y, sample_weight)
-        return net._checked(X, Y, sample_weight)
+        kernel = self.network._kernel
+        if callable(self.network.loss):
+            return CustomLossTraining.checked(kernel.check_samples(X, True), Y, sample_weight)
+        return kernel.check(X, Y, sample_weight, True)
 
-    def _checked_validation(self, validation_data: Any) -> tuple[Any, ...]:
-        """Return (X, Y) or (X, Y, weights) after a look at them, X converted."""
+    def _evaluation(self, validation_data: Any) -> Callable[[], float]:
+        """Return what gives the loss on validation data, which are looked at here and now."""
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
             raise TypeError("validation_data is not a tuple (X, Y) or (X, Y, sample_weight)")
         X, Y = validation_data[:2]
         weight = validation_data[2] if len(validation_data) == 3 else None
         try:
-            X, y, labels, weight = self._checked(X, Y, weight)
+            checked = self._checked(X, Y, weight)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from None
-        return X, Y if y is None and labels is None else (labels if y is None else y), weight
+        if callable(self.network.loss):
+            return partial(self.network.evaluate, checked[0], checked[1])
+        return partial(self.network._kernel.evaluate, *checked)

@@ -3,6 +3,9 @@
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
 
+cdef enum:
+    LONG_LOOK = 100000  # numbers; fewer take a few microseconds
+
 
 cdef bint is_clean(object x, int typenum) noexcept:
     """Whether x is a plain C-contiguous, aligned, native ndarray of the type."""
@@ -11,9 +14,22 @@ cdef bint is_clean(object x, int typenum) noexcept:
 
 
 cdef bint is_finite(cnp.ndarray x) noexcept:
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        return all_finite(<const float *> cnp.PyArray_DATA(x), cnp.PyArray_SIZE(x))
-    return all_finite(<const double *> cnp.PyArray_DATA(x), cnp.PyArray_SIZE(x))
+    """Whether a clean array holds no NaN and no Inf; a look that takes long holds no GIL."""
+    cdef int typenum = cnp.PyArray_TYPE(x)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(x)
+    cdef const void *p = cnp.PyArray_DATA(x)
+    cdef bint finite
+    if count < LONG_LOOK:
+        return finite_at(p, typenum, count)
+    with nogil:
+        finite = finite_at(p, typenum, count)
+    return finite
+
+
+cdef bint finite_at(const void *p, int typenum, Py_ssize_t count) noexcept nogil:
+    if typenum == cnp.NPY_FLOAT:
+        return all_finite(<const float *> p, count)
+    return all_finite(<const double *> p, count)
 
 
 cdef cnp.ndarray samples_of(object x, Py_ssize_t width, int typenum, str name, str owner):
@@ -25,6 +41,67 @@ cdef cnp.ndarray samples_of(object x, Py_ssize_t width, int typenum, str name, s
                 and cnp.PyArray_SIZE(<cnp.ndarray> x) > 0 and is_finite(<cnp.ndarray> x)):
             return <cnp.ndarray> x
     return validation.samples(x, width, cnp.PyArray_DescrFromType(typenum), name, owner)
+
+
+cdef object weights_of(object weight, Py_ssize_t n, int typenum):
+    """Sample weights of shape (n,): None, itself if it is clean, else converted or refused.
+
+    What is within these bounds adds up to more than 0 and to no overflow; validation knows the
+    bounds of the sum itself.
+    """
+    cdef cnp.ndarray w
+    cdef bint good
+    if weight is None:
+        return None
+    if is_clean(weight, typenum):
+        w = <cnp.ndarray> weight
+        if cnp.PyArray_NDIM(w) == 1 and cnp.PyArray_DIM(w, 0) == n and n > 0:
+            if typenum == cnp.NPY_FLOAT:
+                good = is_weight(<const float *> data(w), n, <float> FLT_MAX, 0)
+            else:
+                good = is_weight(<const double *> data(w), n, 1e299 / <double> n, 1e-300)
+            if good:
+                return w
+    return validation.weights(weight, n, cnp.PyArray_DescrFromType(typenum))
+
+
+cdef bint is_weight(
+    const floating *w, Py_ssize_t n, floating high, floating tiny
+) noexcept nogil:
+    """Whether all are from 0 to `high` and one is above `tiny`; mostly the first ones tell that."""
+    return all_within(w, n, 0, high) and not all_within(w, n, 0, tiny)
+
+
+cdef bint in_domain(cnp.ndarray y, Py_ssize_t width, int loss) noexcept:
+    """Whether clean target rows are finite and surely in the loss's domain, by one look."""
+    cdef Py_ssize_t rows = rows_of(y)
+    cdef const void *p = cnp.PyArray_DATA(y)
+    if loss != BINARY_CROSS_ENTROPY and loss != POISSON and loss != CROSS_ENTROPY:
+        return is_finite(y)
+    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
+        return rows_in_domain(<const float *> p, rows, width, loss, <float> FLT_MAX)
+    return rows_in_domain(<const double *> p, rows, width, loss, <double> DBL_MAX)
+
+
+cdef bint rows_in_domain(
+    const floating *y, Py_ssize_t rows, Py_ssize_t width, int loss, floating largest
+) noexcept nogil:
+    """Bounds for every number; for cross_entropy, rows that sum to 1."""
+    cdef Py_ssize_t i, m
+    cdef double total
+    if loss == BINARY_CROSS_ENTROPY:
+        return all_within(y, rows * width, 0, 1)
+    if loss == POISSON:
+        return all_within(y, rows * width, 0, largest)
+    for i in range(rows):
+        if not all_within(y + i * width, width, 0, 2):
+            return False
+        total = 0
+        for m in range(width):
+            total += y[i * width + m]
+        if not -0.9e-3 < total - 1 < 0.9e-3:  # near 1e-3 the order of a sum counts: ask validation
+            return False
+    return True
 
 
 cdef inline Py_ssize_t rows_of(cnp.ndarray x) noexcept:

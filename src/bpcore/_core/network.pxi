@@ -52,7 +52,11 @@ cdef class Network:
 
     def forward(self, X):
         """Every layer's z and a; returns the last a."""
-        cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
+        return self.forward_of(
+            samples_of(X, self.n_inputs, self.typenum, "X", "this network takes"))
+
+    cdef object forward_of(self, cnp.ndarray x):
+        """forward of clean samples."""
         cdef int ndim = cnp.PyArray_NDIM(x), typenum = self.typenum
         cdef Py_ssize_t n = rows_of(x)
         cdef Layer layer, below = None
@@ -121,35 +125,41 @@ cdef class Network:
 
     def backward(self, Y, sample_weight=None):
         """C, and every layer's da, delta, dW, db."""
-        cdef Layer last, first = <Layer> self.layers[0]
-        cdef int typenum = self.typenum
-        cdef Py_ssize_t n
-        cdef double C, share
-        cdef void *x
-        cdef void *py
-        cdef int64_t *pl
-        cdef void *pw
+        cdef Layer last
         self.acquire()
         try:
             last = self.batch()
-            n = last.n
-            y, labels = self.targets(Y, n, last.ndim == 1)
-            weight = None if sample_weight is None else validation.weights(
-                sample_weight, n, cnp.PyArray_DescrFromType(typenum))
-            share = share_of(weight, n)
-            py = NULL if y is None else data(y)
-            pl = NULL if labels is None else <int64_t *> data(labels)
-            pw = NULL if weight is None else data(weight)
-            self.hold_backward()
-            x = data(first.a_in)
-            with nogil:
-                if typenum == cnp.NPY_FLOAT:
-                    C = whole_backward(&self.c, <const float *> x, <const float *> py, pl,
-                                       <const float *> pw, share, n)
-                else:
-                    C = whole_backward(&self.c, <const double *> x, <const double *> py, pl,
-                                       <const double *> pw, share, n)
-            return C
+            y, labels = self.targets(Y, last.n, last.ndim == 1)
+            return self.backward_of(last.n, y, labels,
+                                    weights_of(sample_weight, last.n, self.typenum))
+        finally:
+            self.release()
+
+    cdef double backward_of(self, Py_ssize_t n, y, labels, weight) except? -1:
+        """backward of checked targets and weights, between acquire and release."""
+        cdef int typenum = self.typenum
+        cdef double C, share = share_of(weight, n)
+        cdef void *py = NULL if y is None else data(y)
+        cdef int64_t *pl = NULL if labels is None else <int64_t *> data(labels)
+        cdef void *pw = NULL if weight is None else data(weight)
+        cdef void *x
+        self.hold_backward()
+        x = data((<Layer> self.layers[0]).a_in)
+        with nogil:
+            if typenum == cnp.NPY_FLOAT:
+                C = whole_backward(&self.c, <const float *> x, <const float *> py, pl,
+                                   <const float *> pw, share, n)
+            else:
+                C = whole_backward(&self.c, <const double *> x, <const double *> py, pl,
+                                   <const double *> pw, share, n)
+        return C
+
+    def forward_and_backward(self, cnp.ndarray x, y, labels, weight):
+        """C of what `check` returned, and every array that forward and backward fill."""
+        self.forward_of(x)
+        self.acquire()
+        try:
+            return self.backward_of(self.batch().n, y, labels, weight)
         finally:
             self.release()
 
@@ -186,17 +196,28 @@ cdef class Network:
     cdef tuple targets(self, Y, Py_ssize_t n, bint one):
         """Y as (rows, None) or (None, labels), clean and in the loss's domain."""
         cdef int ndim = 1 if one else 2
-        if (SQUARED_ERROR <= self.loss <= HUBER and is_clean(Y, self.typenum)
-                and cnp.PyArray_NDIM(<cnp.ndarray> Y) == ndim
+        if (is_clean(Y, self.typenum) and cnp.PyArray_NDIM(<cnp.ndarray> Y) == ndim
                 and cnp.PyArray_DIM(<cnp.ndarray> Y, ndim - 1) == self.n_outputs
-                and rows_of(<cnp.ndarray> Y) == n and is_finite(<cnp.ndarray> Y)):
+                and rows_of(<cnp.ndarray> Y) == n
+                and in_domain(<cnp.ndarray> Y, self.n_outputs, self.loss)):
             return (Y, None)
         return validation.targets(Y, n, self.n_outputs, one,
                                   cnp.PyArray_DescrFromType(self.typenum), self.loss_name)
 
-    def check_targets(self, Y, Py_ssize_t n, bint one):
-        """Y of n samples as (rows, None) or (None, labels)."""
-        return self.targets(Y, n, one)
+    def check(self, X, Y, sample_weight, bint rows=False):
+        """X, rows or None, labels or None, weights or None: clean, each looked at once.
+
+        With `rows` one sample is a batch: X has two dimensions.
+        """
+        cdef cnp.ndarray x = self.check_samples(X, rows)
+        cdef Py_ssize_t n = rows_of(x)
+        y, labels = self.targets(Y, n, cnp.PyArray_NDIM(x) == 1)
+        return x, y, labels, weights_of(sample_weight, n, self.typenum)
+
+    def check_samples(self, X, bint rows=False):
+        """The same of X alone."""
+        cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
+        return x.reshape(1, -1) if rows and cnp.PyArray_NDIM(x) == 1 else x
 
     def predict(self, X, out=None):
         """The last layer's a; nothing is kept."""
@@ -213,9 +234,8 @@ cdef class Network:
         self.run(data(x), n, data(out), NULL, NULL, NULL, 0)
         return out
 
-    def evaluate(self, X, y, labels, weight):
-        """C of validated targets and weights; nothing is kept."""
-        cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
+    def evaluate(self, cnp.ndarray x, y, labels, weight):
+        """C of what `check` returned; nothing is kept."""
         cdef Py_ssize_t n = rows_of(x)
         return self.run(data(x), n, NULL, NULL if y is None else data(y),
                         NULL if labels is None else <int64_t *> data(labels),

@@ -217,8 +217,7 @@ cdef class Training:
         cdef cnp.ndarray x = samples_of(X, net.n_inputs, net.typenum, "X", "this network takes")
         cdef Py_ssize_t n = rows_of(x)
         y, labels = net.targets(Y, n, cnp.PyArray_NDIM(x) == 1)
-        weight = None if sample_weight is None else validation.weights(
-            sample_weight, n, cnp.PyArray_DescrFromType(net.typenum))
+        weight = weights_of(sample_weight, n, net.typenum)
         cdef stretch_t batch
         cdef member_t me
         cdef int typenum = net.typenum

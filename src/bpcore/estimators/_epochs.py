@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bpcore.cpu import kernels
 from bpcore.estimators._data import Data, pieces
-from bpcore.trainer import STRETCH_OPERATIONS
+from bpcore.stretches import stretch_length
 
 if TYPE_CHECKING:
     from bpcore.estimators._losses import Loss
@@ -48,8 +47,7 @@ class CompiledEpochs:
 
     def __init__(self, task: Task, team: Team) -> None:
         self._task, self._team = task, team
-        operations = 6 * task.batch_size * task.network.parameters.size
-        self._stretch = max(1, int(STRETCH_OPERATIONS / operations))
+        self._stretch = stretch_length(task.batch_size, task.network.parameters.size)
         self._share = 1 - task.loss.gradient_scale / task.loss.value_scale
         self._penalty: Any = None
         if task.alpha and self._share:
@@ -130,36 +128,11 @@ def run_stretch(
     rates: np.ndarray,
     length: int = 1,
 ) -> tuple[int, int]:
-    """Run some of the steps from `step` on, with the team's threads where they are faster.
-
-    Parameters
-    ----------
-    training : kernels.Training
-    team : Team
-    batches : tuple
-        Data, order and batch size, as `training.run` takes them.
-    step, stop : int
-        The first of the steps, and the end of them.
-    rates : ndarray
-    length : int
-        So many steps at most.
-
-    Returns
-    -------
-    tuple of int
-        The step it got to, and the one it was to get to.
-    """
+    """Do as `Team.run` does."""
     if training.threads == 1:  # reserved for all of the fit: small steps are done sooner than that
         until = min(step + length, stop)
         return training.run(*batches, step, until, rates), until
-    worth = training.team_size(batches[-1])
-    many, part = team.choose(worth)
-    until = min(step + max(1, int(part * length)), stop)
-    began = time.perf_counter()
-    with team.stretch(worth if many else 1) as (threads, start_thread):
-        done = training.run(*batches, step, until, rates, threads, start_thread)
-    team.record(threads > 1, done - step, time.perf_counter() - began)
-    return done, until
+    return team.run(training, batches, step, stop, rates, length)
 
 
 class SteppedEpochs:

@@ -1,0 +1,136 @@
+"""An epoch's steps in stretches, and the way back from one that diverged.
+
+Between stretches signals and callbacks get their turn. Weights can overflow in an update; rather
+than look at every weight after every step, parameters and state are copied now and then and looked
+at after every stretch, and if need be it is run again from the copy (docs/design.md).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bpcore.callbacks import Callback
+    from bpcore.layers import _Array
+    from bpcore.trainer import Trainer
+
+# A compiled stretch of steps lasts a few milliseconds: about this many floating-point operations.
+STRETCH_OPERATIONS = 2e8
+# Parameters and optimiser state are copied about once in this many samples, which costs less than
+# 1 % of the steps in between and bounds how much is run again after a divergence.
+SNAPSHOT_SAMPLES = 4000
+
+
+class DivergenceError(ArithmeticError):
+    """The loss, the gradient or a weight stopped being finite; the last finite weights are kept."""
+
+
+def stretch_length(batch_size: int, n_parameters: int) -> int:
+    """Return how many steps make a stretch."""
+    return max(1, int(STRETCH_OPERATIONS / (6 * batch_size * n_parameters)))
+
+
+class Stretches:
+    """The steps of a run's epochs: what is the same in all of them is worked out once.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Laid out before `run`.
+    data : tuple
+        X, rows or None, labels or None, weights or None; clean.
+    batch_size : int
+        At most the samples of X.
+    hooks : list of Callback
+
+    Attributes
+    ----------
+    samples : int
+    count : int
+        Steps an epoch.
+    """
+
+    def __init__(
+        self, trainer: Trainer, data: tuple[Any, ...], batch_size: int, hooks: list[Callback]
+    ) -> None:
+        self._trainer, self._optimizer = trainer, trainer.optimizer
+        self._data, self._batch_size = data, batch_size
+        self.samples = len(data[0])
+        self.count = -(-self.samples // batch_size)
+        self._by_steps = [(hook, hook.every) for hook in hooks if hook.every is not None]
+        self._length = stretch_length(batch_size, trainer.network.parameters.size)
+        self._apart = max(1, SNAPSHOT_SAMPLES // batch_size)
+        self._rate: Any = None
+        self._rates: Any = None
+
+    def rates(self) -> _Array:
+        """Return the learning rates of the next epoch's steps; a number's are made once."""
+        rate = self._optimizer.learning_rate
+        if rate is not self._rate or callable(rate):
+            self._rate = rate
+            self._rates = self._optimizer.rates(self._optimizer.steps, self.count)
+        return self._rates
+
+    def run(self, order: _Array | None, rates: _Array) -> None:
+        """Run an epoch's steps.
+
+        Raises
+        ------
+        DivergenceError
+            The loss or a weight stopped being finite; parameters, state and steps are those
+            before that step.
+        """
+        trainer, optimizer, count = self._trainer, self._optimizer, self.count
+        training, snapshot, team = trainer._training, trainer._snapshot, trainer._team
+        batches = (*self._data, order, self._batch_size)
+        snapshot.take()
+        before = snapshot.steps
+        step = 0
+        diverged = False
+        try:
+            while step < count and not diverged:
+                if before + step - snapshot.steps >= self._apart:
+                    snapshot.take()
+                stop = min(count, snapshot.steps - before + self._apart)
+                for _, every in self._by_steps:
+                    stop = min(stop, step + every - (before + step) % every)
+                step, until = team.run(training, batches, step, stop, rates, self._length)
+                diverged = step < until or not snapshot.is_finite()
+                for hook, every in self._by_steps:
+                    if optimizer.steps % every == 0 and not diverged:
+                        hook.on_steps(trainer)
+                        snapshot.take()
+        except BaseException:
+            # An interrupt may come before the look at the weights: it must not leave NaN either.
+            if not snapshot.is_finite():
+                self._recover(batches, rates, before)
+            raise
+        if diverged:
+            step = self._recover(batches, rates, before)
+            raise DivergenceError(
+                f"training diverged in epoch {trainer.epoch + 1}, at step {step + 1} of "
+                f"{count}: the loss, a weight or the optimizer's state is no longer finite. The "
+                "network keeps the last finite weights, those before that step; lower the learning "
+                f"rate ({rates[min(step, count - 1)]:g}), set clip_norm, or scale X and Y"
+            )
+
+    def _recover(self, batches: tuple[Any, ...], rates: _Array, before: int) -> int:
+        """Run again from the snapshot to the last step that leaves all finite; return that step.
+
+        `before` is the number of updates when the epoch began. What is not finite stays so, so
+        the step is found by halving.
+        """
+        training, snapshot = self._trainer._training, self._trainer._snapshot
+        first = finite = snapshot.steps - before
+        wrong = self._optimizer.steps - before + 1
+        stop = wrong - 1
+        while True:
+            snapshot.put_back()
+            training.run(*batches, first, stop, rates)
+            if snapshot.is_finite():
+                finite = stop
+            else:
+                wrong = stop
+            if wrong - finite <= 1 and stop == finite:
+                return finite
+            stop = (finite + wrong) // 2
