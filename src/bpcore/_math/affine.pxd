@@ -152,7 +152,11 @@ cdef inline void turned_gradient(
 cdef inline void bias_gradient(
     const vec *delta, Py_ssize_t ld_delta, vec *db, Py_ssize_t n, Py_ssize_t rows, bint accumulate,
 ) noexcept nogil:
-    """∂C/∂b = Σ_i δ_i, four vectors side by side while there are"""
+    """∂C/∂b = Σ_i δ_i, four sums side by side, since each addition waits for the one before
+
+    They are of four vectors of outputs while there are as many; of one vector, of every fourth
+    sample.
+    """
     cdef vec acc[4]
     cdef Py_ssize_t m = 0, i, width = lanes(db)
     cdef int v, left
@@ -168,9 +172,16 @@ cdef inline void bias_gradient(
     while m < rows:
         left = <int> (width if rows - m > width else rows - m)
         acc[0] = load_part(db, m, left) if accumulate else zero(db)
-        for i in range(n):
+        acc[1] = acc[2] = acc[3] = zero(db)
+        i = 0
+        while i + 4 <= n:
+            for v in range(4):
+                acc[v] += load_part(delta, (i + v) * ld_delta + m, left)
+            i += 4
+        while i < n:
             acc[0] += load_part(delta, i * ld_delta + m, left)
-        store_part(db, m, acc[0], left)
+            i += 1
+        store_part(db, m, (acc[0] + acc[1]) + (acc[2] + acc[3]), left)
         m += left
 
 

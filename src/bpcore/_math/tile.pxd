@@ -12,6 +12,7 @@ however often it is put down between: the result does not depend on how rows,
 columns and k are shared out.
 """
 from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
+from bpcore._math.shallow cimport SHALLOW, shallow_panel
 from bpcore._math.skip cimport SKIP_WORK, mostly_zeros, skipping_product
 from bpcore._math.vector cimport (
     TILE_ROWS, ZEROS, at, broadcast, element_size, hold, lanes, load, load_part, prefetch, store,
@@ -194,6 +195,9 @@ cdef inline void panel_product(
     cdef const vec *then
     if init == NULL:
         init, ld_init = <const vec *> ZEROS, 0
+    if depth <= SHALLOW and not a_packed:
+        shallow_panel(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, full, rows, columns, depth)
+        return
     if longer > 0:
         tiles, height = longer, height + 1
     while rows > 0:
