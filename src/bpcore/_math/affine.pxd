@@ -149,40 +149,48 @@ cdef inline void turned_gradient(
         m += wide
 
 
+cdef inline void bias_sums(
+    const vec *delta, Py_ssize_t ld_delta, vec *db, Py_ssize_t n, bint accumulate,
+    int vectors,  # a constant at every call
+    int count,    # columns of the last one
+) noexcept nogil:
+    """Four sums of every fourth sample each, side by side: an addition waits for the one before."""
+    cdef vec acc[8]
+    cdef Py_ssize_t i = 0, width = lanes(db)
+    cdef int k, v, left
+    for v in range(vectors):
+        left = count if v == vectors - 1 else <int> width
+        acc[v] = load_part(db, v * width, left) if accumulate else zero(db)
+        for k in range(1, 4):
+            acc[k * vectors + v] = zero(db)
+    while i + 4 <= n:
+        for k in range(4):
+            for v in range(vectors):
+                left = count if v == vectors - 1 else <int> width
+                acc[k * vectors + v] += load_part(delta, (i + k) * ld_delta + v * width, left)
+        i += 4
+    while i < n:
+        for v in range(vectors):
+            left = count if v == vectors - 1 else <int> width
+            acc[v] += load_part(delta, i * ld_delta + v * width, left)
+        i += 1
+    for v in range(vectors):
+        acc[v] = (acc[v] + acc[vectors + v]) + (acc[2 * vectors + v] + acc[3 * vectors + v])
+        store_part(db, v * width, acc[v], count if v == vectors - 1 else <int> width)
+
+
 cdef inline void bias_gradient(
     const vec *delta, Py_ssize_t ld_delta, vec *db, Py_ssize_t n, Py_ssize_t rows, bint accumulate,
 ) noexcept nogil:
-    """∂C/∂b = Σ_i δ_i, four sums side by side, since each addition waits for the one before
-
-    They are of four vectors of outputs while there are as many; of one vector, of every fourth
-    sample.
-    """
-    cdef vec acc[4]
-    cdef Py_ssize_t m = 0, i, width = lanes(db)
-    cdef int v, left
-    while m + 4 * width <= rows:
-        for v in range(4):
-            acc[v] = load(db, m + v * width) if accumulate else zero(db)
-        for i in range(n):
-            for v in range(4):
-                acc[v] += load(delta, i * ld_delta + m + v * width)
-        for v in range(4):
-            store(db, m + v * width, acc[v])
-        m += 4 * width
+    """∂C/∂b = Σ_i δ_i, in an order that does not depend on the outputs beside"""
+    cdef Py_ssize_t m = 0, width = lanes(db)
+    while m + 2 * width <= rows:
+        bias_sums(at(delta, m), ld_delta, at(db, m), n, accumulate, 2, <int> width)
+        m += 2 * width
     while m < rows:
-        left = <int> (width if rows - m > width else rows - m)
-        acc[0] = load_part(db, m, left) if accumulate else zero(db)
-        acc[1] = acc[2] = acc[3] = zero(db)
-        i = 0
-        while i + 4 <= n:
-            for v in range(4):
-                acc[v] += load_part(delta, (i + v) * ld_delta + m, left)
-            i += 4
-        while i < n:
-            acc[0] += load_part(delta, i * ld_delta + m, left)
-            i += 1
-        store_part(db, m, (acc[0] + acc[1]) + (acc[2] + acc[3]), left)
-        m += left
+        bias_sums(at(delta, m), ld_delta, at(db, m), n, accumulate, 1,
+                  <int> (width if rows - m > width else rows - m))
+        m += width
 
 
 cdef inline void gradient(
