@@ -408,3 +408,13 @@ class TestRefused:
             assert {name: getattr(optimizer, name) for name in wanted} == wanted
             assert optimizer.steps == 0
             assert optimizer.state == {}
+
+
+def test_the_state_begins_at_a_cache_line():
+    """So does a network's vector: a vector register across two lines takes two loads."""
+    for sizes in ((3, 2), (784, 30, 10)):
+        net, optimizer = bp.mlp(sizes), bp.Adam()
+        optimizer.prepare(net)
+        for vector in (net.parameters, net.gradient, *optimizer.state.values()):
+            assert vector.ctypes.data % 64 == 0
+            assert not vector.any() or vector is net.parameters

@@ -39,8 +39,8 @@ def always(monkeypatch):
 def trained(n_threads, sizes, batch_size, optimizer, X, Y, **options):
     """The parameters, optimiser state and losses after two epochs; the size of the team."""
     weight = options.pop("sample_weight", None)
-    loss = options.pop("loss", "squared_error")
-    net = bp.mlp(sizes, "tanh", options.pop("output", "identity"), loss, dtype=X.dtype, rng=3)
+    loss, hidden = options.pop("loss", "squared_error"), options.pop("hidden", "tanh")
+    net = bp.mlp(sizes, hidden, options.pop("output", "identity"), loss, dtype=X.dtype, rng=3)
     trainer = bp.Trainer(net, optimizer(), batch_size, n_threads=n_threads, rng=5, **options)
     history = trainer.run(X, Y, epochs=2, sample_weight=weight)
     state = [net.parameters, *trainer.optimizer.state.values(), np.array(history.loss)]
@@ -54,14 +54,21 @@ def trained(n_threads, sizes, batch_size, optimizer, X, Y, **options):
         ("rprop", None),
     ],
 )
-def test_the_same_bits(rule, batch_size, dtype, always, rng):
-    """Every size of the team, odd widths, a last batch that is smaller, several blocks."""
+@pytest.mark.parametrize("hidden", ["tanh", "relu"])
+def test_the_same_bits(rule, batch_size, hidden, dtype, always, rng):
+    """Every size of the team, odd widths, a last batch that is smaller, several blocks.
+
+    With relu a thread's share decides whether its products skip zeros.
+    """
     X = rng.standard_normal((700, 33)).astype(dtype)
     Y = rng.standard_normal((700, 3)).astype(dtype)
-    alone, size = trained(1, (33, 70, 17, 3), batch_size, RULES[rule], X, Y)
+    X[rng.random(X.shape) < rng.random((700, 1))] = 0
+    alone, size = trained(1, (33, 70, 17, 3), batch_size, RULES[rule], X, Y, hidden=hidden)
     assert size == 1
     for n_threads in (2, 3):
-        state, size = trained(n_threads, (33, 70, 17, 3), batch_size, RULES[rule], X, Y)
+        state, size = trained(
+            n_threads, (33, 70, 17, 3), batch_size, RULES[rule], X, Y, hidden=hidden
+        )
         assert size == n_threads
         for found, wanted in zip(state, alone, strict=True):
             assert_array_equal(found, wanted)

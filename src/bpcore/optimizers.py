@@ -169,9 +169,7 @@ class Optimizer:
         self.check_owner(network)
         if not self.state:
             theta = network.parameters
-            self.state = {
-                name: aligned_zeros(theta.size, theta.dtype) for name in self.state_names
-            }
+            self.state = {name: aligned_zeros(theta.size, theta.dtype) for name in self.state_names}
             self.start()
         self._network = weakref.ref(network)
 

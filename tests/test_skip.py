@@ -1,0 +1,106 @@
+"""Products that pass over zeros: the numbers of the tiles, and fewer of them."""
+
+import copy
+
+import numpy as np
+import pytest
+from conftest import RTOL
+from numpy.testing import assert_array_equal
+
+import bpcore as bp
+from bpcore import reference
+
+# n, n_inputs, n_outputs: around vectors and panels of every level, beyond one piece of k or rows.
+SHAPES = (
+    (8, 17, 33), (9, 64, 64), (16, 100, 100), (33, 31, 130), (64, 129, 65), (130, 70, 40),
+    (300, 257, 100), (40, 300, 290), (250, 40, 600),
+)  # fmt: skip
+
+
+def mostly_zeros(rng, shape, dtype, share=0.3):
+    """Return random numbers, of which so many are not 0."""
+    numbers = rng.standard_normal(shape)
+    return np.where(rng.random(shape) < share, numbers, 0).astype(dtype)
+
+
+def layers(n_inputs, n_outputs, dtype, rng):
+    """Return two layers with the same weights: δ of the first may hold zeros to skip."""
+    skips = bp.Dense(n_inputs, n_outputs, "relu", dtype=dtype)
+    tiles = bp.Dense(n_inputs, n_outputs, "identity", dtype=dtype)
+    skips.W[...] = tiles.W[...] = rng.standard_normal((n_outputs, n_inputs))
+    skips.b[...] = tiles.b[...] = rng.standard_normal(n_outputs) - 0.5 * n_inputs**0.5
+    return skips, tiles
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_numbers_of_the_tiles(level, dtype, shape, rng):
+    """The same bits; and against float64, so that not both are wrong."""
+    n, n_inputs, n_outputs = shape
+    skips, tiles = layers(n_inputs, n_outputs, dtype, rng)
+    x = mostly_zeros(rng, (n, n_inputs), dtype)
+    da = rng.standard_normal((n, n_outputs)).astype(dtype)
+    a = skips.forward(x)
+    # Behind a layer that leaves x as it is, and has no zeros in general, tiles take x.
+    same = bp.Dense(n_inputs, n_inputs, "identity", dtype=dtype)
+    same.W[...], same.b[...] = np.eye(n_inputs), 0
+    z = bp.Network([same, tiles], loss="squared_error", dtype=dtype).forward(x)
+    assert_array_equal(skips.z, z)
+    assert 0.05 < (a > 0).mean() < 0.6
+
+    dx = skips.backward(da)
+    tiles.forward(x)
+    assert_array_equal(dx, tiles.backward(skips.delta))
+    for name in ("dW", "db"):
+        assert_array_equal(getattr(skips, name), getattr(tiles, name))
+
+    X, W, D = (array.astype(np.float64) for array in (x, skips.W, np.where(a > 0, da, 0)))
+    for found, left, right in ((skips.z - skips.b, X, W.T), (dx, D, W), (skips.dW, D.T, X)):
+        error = np.abs(found - left @ right) / (np.abs(left) @ np.abs(right) + n_inputs**0.5 + 4)
+        assert error.max() < 2 * RTOL["product"][dtype]
+
+
+def test_zeros_are_passed_over(level, dtype, rng):
+    """Nobody meets what only zeros would be multiplied by: not Inf, of which the product is NaN."""
+    n, n_inputs, n_outputs = 64, 40, 72
+    layer, _ = layers(n_inputs, n_outputs, dtype, rng)
+    x = mostly_zeros(rng, (n, n_inputs), dtype)
+    x[:, 7] = 0
+    layer.W[:, 7] = np.inf
+    assert np.isfinite(layer.forward(x)).all()
+
+    layer.W[:, 7] = 0
+    layer.b[11] = -1e6
+    layer.forward(x)
+    layer.W[11] = np.inf  # δ of unit 11 is 0
+    assert np.isfinite(layer.backward(rng.standard_normal((n, n_outputs)))).all()
+    layer.W[11] = 0
+
+    da = rng.standard_normal((n, n_outputs)).astype(dtype)
+    da[5] = 0
+    layer.forward(x)
+    layer.a_in[5] = np.inf
+    layer.backward(da)
+    assert np.isfinite(layer.dW).all()
+
+
+def test_dense_numbers_take_the_tiles(level, dtype, rng):
+    """Where few are zero, tiles are faster: there 0 is multiplied like any number."""
+    layer, _ = layers(40, 72, dtype, rng)
+    x = mostly_zeros(rng, (64, 40), dtype, share=0.95)
+    x[:, 7] = 0
+    layer.W[:, 7] = np.inf
+    assert np.isnan(layer.forward(x)).all()
+
+
+@pytest.mark.parametrize("optimizer", [bp.SGD(0.01), bp.Adam(0.01)], ids=["sgd", "adam"])
+def test_training_takes_the_same_steps(level, dtype, optimizer, rng):
+    """A run of a ReLU network, whose products skip, is the reference's, where nothing does."""
+    sizes = (24, 70, 50, 3)
+    net = bp.mlp(sizes, "relu", "softmax", "cross_entropy", dtype=dtype, rng=0)
+    plain = reference.mlp(sizes, "relu", "softmax", "cross_entropy", dtype="float64", rng=0)
+    plain.parameters[...] = net.parameters
+    X, y = mostly_zeros(rng, (90, sizes[0]), dtype), rng.integers(3, size=90)
+    given = {"epochs": 10, "batch_size": 45, "shuffle": False}
+    history = net.fit(X, y, optimizer=copy.deepcopy(optimizer), **given)
+    wanted = plain.fit(X.astype("float64"), y, optimizer=copy.deepcopy(optimizer), **given)
+    assert np.allclose(history.loss, wanted.loss, rtol=RTOL["training"][dtype], atol=0)
