@@ -32,7 +32,7 @@ COPIED = ("pyproject.toml", "setup.py", "src", "tests", "README.md", "LICENSE")
 TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
-    *("training_matches_reference", "affine", "elementary", "team"),
+    *("training_matches_reference", "affine", "skip", "elementary", "team"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -70,8 +70,9 @@ store(z, v * width, load(z, v * width) - top) => store(z, v * width, load(z, v *
 load_part(z, whole, left) - top, left => load_part(z, whole, left), left
 top = load(z, n_outputs - width) => top = load(z, 0)
 in (GELU, SILU, => in (SILU,
-total += load(a, v * width) => total = load(a, v * width)
-total = load_part(a, whole, left) if left else zero(a) => total = zero(a)
+total += load(e, v * width) => total = load(e, v * width)
+total = load_part(e, whole, left) if left else zero(e) => total = zero(e)
+first += some => first += rows
 load_part(a, whole, left) * total => load_part(a, whole, left)
 inner += delta[m] * a[m] => inner += delta[m]
 a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner
@@ -203,7 +204,8 @@ transpose_block(source, i * ld + j, ld, to, j * ld_to + i, ld_to) => transpose_b
 copy_element(source, k * ld + j, to, j * ld_to + k) => copy_element(source, k * ld, to, j * ld_to + k)
 copy_element(source, i * ld + j, to, j * ld_to + i) => copy_element(source, i * ld, to, j * ld_to + i)
 transpose(at(source, k), ld, at(panel, k * width), width, columns, step) => transpose(source, ld, at(panel, k * width), width, columns, step)
-load_part(source, k * ld + width, count) => load_part(source, k * ld, count)
+load_part(source, k * ld + whole * lane, left) => load_part(source, k * ld, left)
+for v in range(whole + (left > 0), vectors): => for v in range(vectors, vectors):
 
 src/bpcore/_math/dots.pxd
 while k + width <= depth: => while k + width < depth:
@@ -224,10 +226,32 @@ at(a_in, main), at(dW, main) => a_in, at(dW, main)
 part if accumulate or k > 0 else NULL => part if accumulate else NULL
 at(delta, k * ld_delta + m), ld_delta => at(delta, k * ld_delta), ld_delta
 at(a_in, k * ld), 1, ld => a_in, 1, ld
-acc[v] = load(db, m + v * width) if accumulate else zero(db) => acc[v] = zero(db)
-acc[0] = load_part(db, m, left) if accumulate else zero(db) => acc[0] = zero(db)
-load_part(delta, i * ld_delta + m, left) => load_part(delta, i * ld_delta, left)
-product(dW, n_inputs, dW if accumulate else NULL => product(dW, n_inputs, NULL
+acc[v] = load_part(db, v * width, left) if accumulate else zero(db) => acc[v] = zero(db)
+load_part(delta, (i + k) * ld_delta + v * width, left) => load_part(delta, i * ld_delta + v * width, left)
+acc[v] += load_part(delta, i * ld_delta + v * width, left)\n        i += 1 => i += 1
+bias_sums(at(delta, m), ld_delta, at(db, m), n, accumulate, 1, => bias_sums(delta, ld_delta, at(db, m), n, accumulate, 1,
+start = dW if accumulate else NULL => start = NULL
+
+src/bpcore/_math/skip.pxd
+acc[v] += ark * load(bk, v * width) => acc[v] = ark * load(bk, v * width) ||| acc[v] += ark * load(panel, v * width)
+ends[r] - begin, panel, vectors, edge, left) => ends[r] - begin - 1, panel, vectors, edge, left)
+found += nonzeros(at(a, r * a_row), depth, step, at(values, found), offsets + found) => found += nonzeros(at(a, r * a_row), depth, step, at(values, found), offsets)
+if k == 0 and init == NULL: => if init == NULL:
+< 1.0\n => < 1e9\n ||| < 0.0\n
+store_part(c, v * width, acc[v], left) => store(c, v * width, acc[v])
+steps = (depth + deep - 1) // deep => steps = depth // deep + 1 if depth < deep else depth // deep
+chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS => chunks = 1 if rows < SKIP_ROWS else rows // SKIP_ROWS
+
+src/bpcore/_math/shallow.pxd
+if edge and v == vectors - 1 and k >= full: => if edge and v == vectors - 1 and k > full:
+k % 4 * a_step) => k % 3 * a_step)
+acc[v] += ark * bk[k * vectors + v] => acc[v] = ark * bk[k * vectors + v]
+store_part(c, v * width, acc[v], count) => store(c, v * width, acc[v])
+
+src/bpcore/_math/nonzeros.h
+1@ found += __builtin_popcount(mask); => found += 1 + __builtin_popcount(mask);
+_mm512_set1_epi32(16 * step) => _mm512_set1_epi32(8 * step)
+_mm256_set1_epi32(8 * step) => _mm256_set1_epi32(4 * step)
 
 src/bpcore/_math/matvec.pxd
 if n_inputs > width:\n        dot_rows => if n_inputs > 2 * width:\n        dot_rows

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 LINE_BYTES = 64
-"""A cache line. A vector that lies across two takes two loads, and NumPy's arrays begin anywhere."""
+"""A cache line. A vector that lies across two takes two loads; NumPy's arrays begin anywhere."""
 
 
 def aligned_zeros(count: int, dtype: np.dtype) -> np.ndarray[Any, Any]:
