@@ -25,7 +25,7 @@ cdef inline bint is_finite(cnp.ndarray x, Py_ssize_t count) noexcept:
     return finite
 
 
-cdef inline bint finite_at(const void *p, int typenum, Py_ssize_t count) noexcept nogil:
+cdef bint finite_at(const void *p, int typenum, Py_ssize_t count) noexcept nogil:
     if typenum == cnp.NPY_FLOAT:
         return all_finite(<const float *> p, count)
     return all_finite(<const double *> p, count)
@@ -67,7 +67,7 @@ cdef object labels_of(object Y, Py_ssize_t n, Py_ssize_t n_outputs):
     return labels if good else None
 
 
-cdef inline object weights_of(object weight, Py_ssize_t n, int typenum):
+cdef object weights_of(object weight, Py_ssize_t n, int typenum):
     """Sample weights of shape (n,): None, itself if it is clean, else converted or refused.
 
     What is within these bounds adds up to more than 0 and to no overflow; validation knows the
@@ -96,7 +96,7 @@ cdef bint is_weight(
     return all_within(w, n, 0, high) and not all_within(w, n, 0, tiny)
 
 
-cdef inline bint in_domain(cnp.ndarray y, Py_ssize_t width, int loss) noexcept:
+cdef bint in_domain(cnp.ndarray y, Py_ssize_t width, int loss) noexcept:
     """Whether clean target rows are finite and surely in the loss's domain, by one look."""
     cdef Py_ssize_t rows = rows_of(y)
     cdef const void *p = cnp.PyArray_DATA(y)
