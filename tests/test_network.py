@@ -516,3 +516,11 @@ def test_repr():
         "Network(3-4-2, tanh, identity, loss='huber', dtype='float32', 26 parameters)"
     )
     assert "loss='squared'" in repr(made(loss=squared))
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 8, 9, 30])
+def test_predict_and_evaluate_of_many_layers(dtype, rng, n_layers):
+    net = bp.mlp([3] * (n_layers + 1), "tanh", dtype=dtype, rng=0)
+    X, Y = rng.standard_normal((2, 7, 3)).astype(dtype)
+    assert_allclose(net.predict(X), net.forward(X), rtol=RTOL["formula"][dtype])
+    assert net.evaluate(X, Y) == pytest.approx(net.backward(Y), rel=RTOL["formula"][dtype])

@@ -573,12 +573,23 @@ def test_arrays_are_looked_at_once(dtype, monkeypatch, loss, door):
         "backward": lambda X, Y, w: (scene.net.forward(X), scene.net.backward(Y, w)),
     }
     calls[door](scene.X, scene.Y, scene.w)
-    assert [name for name in looks if name != "theta"] == []
+    assert looks == []
     foreign = [x.astype("float64" if dtype == "float32" else "float32")
                for x in (scene.X, scene.Y, scene.w)]  # fmt: skip
     calls[door](*foreign)
     wanted = ["X", "Y", "sample_weight"] * (2 if door == "run" else 1)
-    assert [name for name in looks if name != "theta"] == wanted
+    assert looks == wanted
+
+
+def test_clean_labels_are_looked_at_by_the_kernels(monkeypatch):
+    scene = Scene(loss="cross_entropy", output="softmax", labels=True)
+    monkeypatch.delattr(validation, "targets")
+    scene.trainer.run(scene.X, scene.Y, validation_data=(scene.X, scene.Y))
+    scene.trainer.step(scene.X, scene.Y, scene.w)
+    for place in (0, ROWS - 1):
+        for wrong in (-1, OUTPUTS, np.iinfo(np.int64).max, np.iinfo(np.int64).min):
+            with pytest.raises(AttributeError, match="targets"):
+                scene.net.evaluate(scene.X, put(scene.Y, place, wrong))
 
 
 def test_nan_in_the_last_row_of_much_data_changes_nothing():

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from bpcore import validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bpcore.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "ProgressBar", "as_callback", "progress_bar"]
+__all__ = [
+    "Callback",
+    "EarlyStopping",
+    "ProgressBar",
+    "as_callback",
+    "as_callbacks",
+    "progress_bar",
+]
 
 
 class Callback:
@@ -275,6 +285,29 @@ def progress_bar(total_epochs: int) -> ProgressBar:
         When tqdm, the extra `progress`, is not installed.
     """
     return ProgressBar(total_epochs)
+
+
+def as_callbacks(callbacks: Iterable[Any]) -> list[Callback]:
+    """Return the callbacks, each as `as_callback` gives it and with an `every` that will do.
+
+    Parameters
+    ----------
+    callbacks : iterable of Callback or callable
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it is no iterable, or one of them will not do.
+    """
+    if not isinstance(callbacks, (tuple, list)) and (
+        isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable)
+    ):
+        raise TypeError(f"callbacks is {callbacks!r}, wanted an iterable of callbacks: [callback]")
+    hooks = [as_callback(callback) for callback in callbacks]
+    for hook in hooks:
+        if hook.every is not None:
+            validation.positive_integer(hook.every, f"{type(hook).__name__}.every")
+    return hooks
 
 
 def as_callback(obj: Callback | Callable[[Trainer], object]) -> Callback:

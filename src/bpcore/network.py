@@ -121,9 +121,7 @@ class Network:
 
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
-        self._parameters[...] = validation.parameters(
-            values, self._parameters.shape, self._parameters.dtype, "parameters"
-        )
+        self._parameters[...] = _vector(values, self._parameters, "parameters")
 
     @property
     def gradient(self) -> _Array:
@@ -131,9 +129,7 @@ class Network:
 
     @gradient.setter
     def gradient(self, values: ArrayLike) -> None:
-        self._gradient[...] = validation.parameters(
-            values, self._gradient.shape, self._gradient.dtype, "gradient"
-        )
+        self._gradient[...] = _vector(values, self._gradient, "gradient")
 
     def forward(self, X: ArrayLike) -> _Array:
         """Return the outputs a of the last layer; every layer keeps its a_in, z and a.
@@ -283,7 +279,7 @@ class Network:
         >>> result.fun < 1e-3
         True
         """
-        theta = validation.parameters(theta, self.parameters.shape, self.parameters.dtype, "theta")
+        theta = _vector(theta, self.parameters, "theta")
         kernel = self._kernel
         if callable(self.loss):
             refuse_weights(sample_weight)
@@ -417,6 +413,13 @@ class Network:
 
     def __copy__(self) -> Network:
         return copy.deepcopy(self)
+
+
+def _vector(values: Any, like: _Array, name: str) -> _Array:
+    """Return values for all parameters, checked: as they are, or converted."""
+    if kernels.fits(values, like):
+        return values
+    return validation.parameters(values, like.shape, like.dtype, name)
 
 
 def _rebuilt(layers: tuple[Dense, ...], loss: _Loss) -> Network:

@@ -96,7 +96,7 @@ class Optimizer:
 
         if not isinstance(network, Network):
             raise TypeError(f"network is a {type(network).__name__}, wanted a bpcore.Network")
-        if not np.isfinite(network.gradient).all():
+        if not kernels.fits(network.gradient, network.gradient):
             raise FloatingPointError(
                 "the gradient holds NaN or Inf; the parameters are left as they were"
             )
@@ -132,13 +132,11 @@ class Optimizer:
         if calm is not False and not self._careful and kernels.update_parameters(*arguments, True):
             return
         self._careful = True  # a state that has grown large makes later calm steps overflow too
-        vectors = [network.parameters, *self.state.values()]
-        before = [vector.copy() for vector in vectors]
+        snapshot = kernels.Snapshot([network.parameters, *self.state.values()], self._counter)
+        snapshot.take()
         kernels.update_parameters(*arguments, False)
-        if not all(np.isfinite(vector).all() for vector in vectors):
-            for vector, kept in zip(vectors, before, strict=True):
-                vector[...] = kept
-            self._counter[0] -= 1
+        if not snapshot.is_finite():
+            snapshot.put_back()
             raise FloatingPointError(
                 f"step {self.steps + 1} with the learning rate {rate:g} makes a parameter or the "
                 "optimizer's state overflow; it was taken back"

@@ -72,8 +72,10 @@ class Schedule:
             raise TypeError(f"step is of dtype {steps.dtype}, wanted integers: updates done")
         if steps.size and steps.min() < 0:
             raise ValueError(f"step is {steps.min()}, wanted at least 0: updates done")
-        rates = np.broadcast_to(self.rate(steps.astype(np.float64)), steps.shape)
-        return float(rates) if steps.ndim == 0 else rates.copy()
+        rates = np.array(self.rate(steps.astype(np.float64)))
+        if rates.shape != steps.shape:  # one for all
+            rates = np.broadcast_to(rates, steps.shape).copy()
+        return float(rates) if steps.ndim == 0 else rates
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schedule as plain Python values: its class under "name", its parameters."""

@@ -125,18 +125,20 @@ class Team:
             The step it got to, and the one it was to get to.
         """
         worth = training.team_size(batches[-1])
+        if worth == 1:  # nothing to choose, to time or to limit
+            until = min(step + length, stop)
+            self.reserve(1)
+            try:
+                return training.run(*batches, step, until, rates), until
+            finally:
+                self.release(1)
         many, part = self.choose(worth)
         until = min(step + max(1, int(part * length)), stop)
-        size = self.reserve(worth if many else 1)
-        try:
-            start_thread = self._starter(size)
+        with self.stretch(worth if many else 1) as (threads, start_thread):
             began = time.perf_counter()
-            done = training.run(*batches, step, until, rates, size, start_thread)
+            done = training.run(*batches, step, until, rates, threads, start_thread)
             seconds = time.perf_counter() - began
-        finally:
-            self.release(size)
-        if worth > 1:
-            self.record(size > 1, done - step, seconds)
+        self.record(threads > 1, done - step, seconds)
         return done, until
 
     @contextmanager
@@ -144,14 +146,16 @@ class Team:
         """Reserve threads for a stretch, up to `size`: their number, and what starts one."""
         size = self.reserve(size)
         try:
-            yield size, self._starter(size)
+            if size > 1:
+                self._hire()
+            yield size, self._start if size > 1 else None
         finally:
             self.release(size)
 
     def reserve(self, size: int) -> int:
         """Take threads for a stretch, up to `size` and at least one; return their number."""
         global _running
-        if not _registered:
+        if not _registered and "threadpoolctl" in sys.modules:
             _register_with_threadpoolctl()
         limit = get_limit() if size > 1 else 1
         with _lock:
@@ -187,13 +191,6 @@ class Team:
         self._process = os.getpid()
         self._pool = ThreadPoolExecutor(self.wanted - 1, thread_name_prefix="bpcore")
         self._pool.submit(int).result()
-
-    def _starter(self, size: int) -> _Start | None:
-        """Return what starts a thread of a team of `size`."""
-        if size == 1:
-            return None
-        self._hire()
-        return self._start
 
     def _start(self, call: Callable[[int], None], index: int) -> Future[None]:
         future: Future[None] = self._pool.submit(call, index)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bpcore import validation
-from bpcore.callbacks import Callback, as_callback, progress_bar
+from bpcore.callbacks import as_callbacks, progress_bar
 from bpcore.cpu import default_threads, kernels
 from bpcore.custom_loss import CustomLossTraining
 from bpcore.history import History
@@ -23,11 +22,12 @@ from bpcore.stretches import DivergenceError, Stretches
 from bpcore.threads import Team
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from os import PathLike
 
     from numpy.typing import ArrayLike
 
+    from bpcore.callbacks import Callback
     from bpcore.layers import _Array, _Rng
 
 # A batch size that no data reach.
@@ -215,7 +215,7 @@ class Trainer:
             The loss or a weight stopped being finite; the network has the last finite weights.
         """
         epochs = validation.non_negative_integer(epochs, "epochs")
-        hooks = self._checked_hooks(callbacks)
+        hooks = as_callbacks(callbacks)
         if validation.boolean(progress, "progress"):
             hooks.append(progress_bar(epochs))
         data = self._checked(X, Y, sample_weight)
@@ -344,7 +344,7 @@ class Trainer:
         """Do the update that the kernels left, since it might overflow, or raise."""
         optimizer, network = self.optimizer, self.network
         try:
-            if not (math.isfinite(loss) and np.isfinite(network.gradient).all()):
+            if not (math.isfinite(loss) and kernels.fits(network.gradient, network.gradient)):
                 raise FloatingPointError(
                     f"step {optimizer.steps + 1} has the loss {loss} and a gradient that is not "
                     "all finite; nothing was updated"
@@ -381,20 +381,6 @@ class Trainer:
             self._snapshot = kernels.Snapshot(vectors, optimizer._counter)
             self._team = Team(self.n_threads)
         return self._training
-
-    def _checked_hooks(self, callbacks: Any) -> list[Callback]:
-        """Return the callbacks, each checked, before anything begins."""
-        if not isinstance(callbacks, (tuple, list)) and (
-            isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable)
-        ):
-            raise TypeError(
-                f"callbacks is {callbacks!r}, wanted an iterable of callbacks: [callback]"
-            )
-        hooks = [as_callback(callback) for callback in callbacks]
-        for hook in hooks:
-            if hook.every is not None:
-                validation.positive_integer(hook.every, f"{type(hook).__name__}.every")
-        return hooks
 
     def _check_step(self, X: Any, Y: Any, sample_weight: Any) -> None:
         """Raise if a first batch will not do."""

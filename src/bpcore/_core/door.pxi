@@ -13,10 +13,9 @@ cdef bint is_clean(object x, int typenum) noexcept:
             and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x))
 
 
-cdef bint is_finite(cnp.ndarray x) noexcept:
-    """Whether a clean array holds no NaN and no Inf; a look that takes long holds no GIL."""
+cdef inline bint is_finite(cnp.ndarray x, Py_ssize_t count) noexcept:
+    """Whether a clean array of `count` numbers holds no NaN, no Inf; no GIL for a long look."""
     cdef int typenum = cnp.PyArray_TYPE(x)
-    cdef Py_ssize_t count = cnp.PyArray_SIZE(x)
     cdef const void *p = cnp.PyArray_DATA(x)
     cdef bint finite
     if count < LONG_LOOK:
@@ -32,15 +31,40 @@ cdef bint finite_at(const void *p, int typenum, Py_ssize_t count) noexcept nogil
     return all_finite(<const double *> p, count)
 
 
+def fits(values, cnp.ndarray like):
+    """Whether values are a clean array, all finite, of the type and shape of a vector."""
+    return (is_clean(values, cnp.PyArray_TYPE(like)) and cnp.PyArray_NDIM(<cnp.ndarray> values) == 1
+            and cnp.PyArray_DIM(<cnp.ndarray> values, 0) == cnp.PyArray_DIM(like, 0)
+            and is_finite(<cnp.ndarray> values, cnp.PyArray_DIM(like, 0)))
+
+
 cdef cnp.ndarray samples_of(object x, Py_ssize_t width, int typenum, str name, str owner):
     """x as a clean finite (n, width) or (width,) array: itself if it is one, else converted."""
     cdef int ndim
+    cdef Py_ssize_t n
     if is_clean(x, typenum):
-        ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
+        ndim, n = cnp.PyArray_NDIM(<cnp.ndarray> x), rows_of(<cnp.ndarray> x)
         if ((ndim == 2 or ndim == 1) and cnp.PyArray_DIM(<cnp.ndarray> x, ndim - 1) == width
-                and cnp.PyArray_SIZE(<cnp.ndarray> x) > 0 and is_finite(<cnp.ndarray> x)):
+                and n > 0 and is_finite(<cnp.ndarray> x, n * width)):
             return <cnp.ndarray> x
     return validation.samples(x, width, cnp.PyArray_DescrFromType(typenum), name, owner)
+
+
+cdef object labels_of(object Y, Py_ssize_t n, Py_ssize_t n_outputs):
+    """A copy of n clean class indices, or None; a copy, as the kernels index by it unchecked."""
+    cdef cnp.ndarray labels
+    cdef const int64_t *label
+    cdef bint good = True
+    cdef Py_ssize_t i
+    if not (is_clean(Y, cnp.NPY_INT64) and cnp.PyArray_NDIM(<cnp.ndarray> Y) == 1
+            and cnp.PyArray_DIM(<cnp.ndarray> Y, 0) == n):
+        return None
+    labels = cnp.PyArray_EMPTY(1, cnp.PyArray_DIMS(<cnp.ndarray> Y), cnp.NPY_INT64, 0)
+    memcpy(data(labels), data(Y), n * sizeof(int64_t))
+    label = <const int64_t *> data(labels)
+    for i in range(n):
+        good &= 0 <= label[i] < n_outputs
+    return labels if good else None
 
 
 cdef object weights_of(object weight, Py_ssize_t n, int typenum):
@@ -77,7 +101,7 @@ cdef bint in_domain(cnp.ndarray y, Py_ssize_t width, int loss) noexcept:
     cdef Py_ssize_t rows = rows_of(y)
     cdef const void *p = cnp.PyArray_DATA(y)
     if loss != BINARY_CROSS_ENTROPY and loss != POISSON and loss != CROSS_ENTROPY:
-        return is_finite(y)
+        return is_finite(y, rows * width)
     if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
         return rows_in_domain(<const float *> p, rows, width, loss, <float> FLT_MAX)
     return rows_in_domain(<const double *> p, rows, width, loss, <double> DBL_MAX)

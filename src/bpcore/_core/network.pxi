@@ -5,6 +5,7 @@ Python's side, `Network`, comes first; what it runs without the GIL stands below
 
 cdef enum:
     PREDICT_ROWS = 240  # samples that predict takes through all layers at a time
+    FEW_LAYERS = 8  # whose addresses predict has room for without asking malloc
 
 
 cdef class Network:
@@ -201,6 +202,10 @@ cdef class Network:
                 and rows_of(<cnp.ndarray> Y) == n
                 and in_domain(<cnp.ndarray> Y, self.n_outputs, self.loss)):
             return (Y, None)
+        if self.loss == CROSS_ENTROPY and not one:
+            labels = labels_of(Y, n, self.n_outputs)
+            if labels is not None:
+                return (None, labels)
         return validation.targets(Y, n, self.n_outputs, one,
                                   cnp.PyArray_DescrFromType(self.typenum), self.loss_name)
 
@@ -252,9 +257,12 @@ cdef class Network:
         cdef int l
         # A copy of its own, since other threads may be predicting with the same network.
         cdef network_t net = self.c
-        net.layers = <dense_t *> malloc(net.n_layers * sizeof(dense_t))
-        if net.layers == NULL:
-            raise MemoryError()
+        cdef dense_t few[FEW_LAYERS]
+        net.layers = few
+        if net.n_layers > FEW_LAYERS:
+            net.layers = <dense_t *> malloc(net.n_layers * sizeof(dense_t))
+            if net.layers == NULL:
+                raise MemoryError()
         for l in range(net.n_layers):
             net.layers[l] = (<Layer> self.layers[l]).c
             net.layers[l].sparse = self.c.layers[l].sparse
@@ -265,7 +273,8 @@ cdef class Network:
             else:
                 C = blocked_run(&net, <const double *> x, n, <double *> out, <const double *> y,
                                 labels, <const double *> weight, share, self.widest, &no_memory)
-            free(net.layers)
+            if net.n_layers > FEW_LAYERS:
+                free(net.layers)
         if no_memory:
             raise MemoryError("no memory for one block of activations")
         return C
