@@ -251,10 +251,12 @@ src/bpcore/_math/vector.pxd
 (<const float *> start)[0] + sum_f32(x) => sum_f32(x)
 (<const double *> start)[0] + sum_f64(x) => sum_f64(x)
 
-src/bpcore/_math/vector.h
+src/bpcore/_math/vector_parts.h
 loadu_ps((__mmask16)(0xffffu >> (16 - count)) => loadu_ps((__mmask16)(0xffffu >> (17 - count))
 _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (16 - count)) => _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (15 - count))
 _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (8 - count)) => _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (7 - count))
+
+src/bpcore/_math/vector.h
 #define TILE_ROWS 12 /* 12 x 2 => #define TILE_ROWS 13 /* 12 x 2
 
 src/bpcore/_math/batch.pxd
