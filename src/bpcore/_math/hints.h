@@ -26,4 +26,12 @@ static inline double rounded(double x) { __asm__("" : "+w"(x)); return x; }
 static inline double rounded(double x) { volatile double y = x; return y; }
 #endif
 
+/* What was written through p is in memory, rounded: no sum further on takes it into a fused
+ * multiply-add. Other compilers keep to statements. */
+#if defined(__GNUC__) || defined(__clang__)
+static inline void settle(double *p) { __asm__("" : "+r"(p) : : "memory"); }
+#else
+static inline void settle(double *p) { (void)p; }
+#endif
+
 #endif

@@ -63,6 +63,7 @@ cdef extern from "hints.h" nogil:
     void prefetch(const void *p)
     void hold(const void *p)
     double rounded(double x)
+    void settle(double *p)
 
 ctypedef fused vec:
     vf32
