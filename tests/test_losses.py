@@ -75,7 +75,7 @@ def by_hand(loss, a, y, weight=None):
     n, K = len(a), len(a[0])
     weight = [1.0] * n if weight is None else weight
     share = [w / sum(weight) for w in weight]
-    C = sum(share[i] * C_of(a[i][k], y[i][k], K) for i in range(n) for k in range(K))
+    C = math.fsum(share[i] * C_of(a[i][k], y[i][k], K) for i in range(n) for k in range(K))
     return C, [[share[i] * da_of(a[i][k], y[i][k], K) for k in range(K)] for i in range(n)]
 
 
@@ -96,6 +96,41 @@ def test_formula(loss, n, K, weighted, dtype, level, rng):
     wanted = by_hand(loss, a.tolist(), y.tolist(), None if weight is None else weight.tolist())
     assert C == pytest.approx(wanted[0], rel=RTOL["formula"][dtype])
     assert_allclose(da, wanted[1], rtol=RTOL["formula"][dtype])
+
+
+# Rows that share vectors, end in parts of them or fill several; more rows than are added up at a
+# time, and rows that are wider.
+SIZES = [(70, 1), (17, 2), (150, 2), (33, 3), (65, 4), (1, 6), (19, 7), (130, 8), (40, 9), (21, 17)]
+SIZES += [(18, 1100)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n", "K"), SIZES)
+@pytest.mark.parametrize("loss", bp.LOSSES)
+def test_many_rows(loss, n, K, weighted, dtype, level, rng):
+    a, y = outputs_and_targets(loss, n, K, rng, dtype)
+    weight = rng.uniform(0.5, 3, n).astype(dtype) if weighted else None
+    C, da = at(loss, a, y, dtype, weight)
+    wanted = by_hand(loss, a.tolist(), y.tolist(), None if weight is None else weight.tolist())
+    assert C == pytest.approx(wanted[0], rel=RTOL["formula"][dtype])
+    assert relative_error(da, np.array(wanted[1])) < RTOL["formula"][dtype]
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize(("n", "K"), SIZES)
+@pytest.mark.parametrize(("loss", "output"), FUSED.items())
+def test_many_fused_rows(loss, output, n, K, labelled, dtype, level, rng):
+    z = rng.normal(size=(n, K)).astype(dtype)
+    labels = rng.integers(0, K, n)
+    y = np.eye(K)[labels] if labelled else targets_for(loss, n, K, rng).astype(dtype)
+    net = passing_on(loss, K, dtype, output)
+    a = net.forward(z)
+    C = net.backward(labels if labelled and output == "softmax" else y)
+    exact = np.exp(z.astype(np.float64))
+    exact = exact / exact.sum(axis=1, keepdims=True) if output == "softmax" else exact / (1 + exact)
+    wanted = by_hand(loss, exact.tolist(), y.tolist())[0]
+    assert C == pytest.approx(wanted, rel=RTOL["formula"][dtype], abs=RTOL["formula"][dtype])
+    assert_allclose(net.layers[0].delta, (a - y) / n, rtol=0, atol=RTOL["formula"][dtype])
 
 
 @pytest.mark.parametrize(

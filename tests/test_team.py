@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import optional
+from helpers import optional, targets_for
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
@@ -96,6 +96,27 @@ def test_the_same_bits_with_options(options, weighted, always, rng):
     alone, _ = trained(1, (40, 64, 5), 50, RULES["adam"], X, Y, **options)
     team, size = trained(3, (40, 64, 5), 50, RULES["adam"], X, Y, **options)
     assert size == 2  # 50 rows of this size are work for two
+    for found, wanted in zip(team, alone, strict=True):
+        assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 4, 5, 9, 17])
+@pytest.mark.parametrize(
+    ("loss", "output"),
+    [
+        *((loss, "identity") for loss in ("squared_error", "mean_squared_error", "huber")),
+        *(("mean_absolute_error", "identity"), ("poisson", "exp")),
+        *(("binary_cross_entropy", "sigmoid"), ("cross_entropy", "softmax")),
+    ],
+)
+def test_the_same_bits_of_the_loss(loss, output, K, dtype, always, rng):
+    """Shares of many rows, and in the last batch of one."""
+    X = rng.standard_normal((502, 40)).astype(dtype)
+    Y = targets_for(loss, 502, K, rng).astype(dtype)
+    options = {"loss": loss, "output": output}
+    alone, _ = trained(1, (40, 64, K), 100, RULES["sgd"], X, Y, **options)
+    team, size = trained(2, (40, 64, K), 100, RULES["sgd"], X, Y, **options)
+    assert size == 2
     for found, wanted in zip(team, alone, strict=True):
         assert_array_equal(found, wanted)
 

@@ -9,6 +9,7 @@ from scipy import special
 # The largest errors in float32, over every argument, and in float64, at any level.
 BOUNDS = {
     "exp": (1.1, 1.1),
+    "log": (1.1, 1.1),
     "log1p": (1.4, 1.4),
     "tanh": (1.31, 1.25),
     "sigmoid": (1.75, 1.75),
@@ -39,6 +40,7 @@ def gelu(z):
 # For float32 in float64; but for gelu, for float64 in long double.
 REFERENCES = {
     "exp": np.exp,
+    "log": np.log,
     "log1p": np.log1p,
     "tanh": np.tanh,
     "sigmoid": sigmoid,
@@ -50,6 +52,8 @@ REFERENCES = {
 
 def domain(name, z):
     """Return the elements of z that the function `name` takes; NaN is one."""
+    if name == "log":
+        return z[~(z < np.finfo(z.dtype).tiny)]
     return z[~((z < 0) | (z > 1))] if name == "log1p" else z
 
 

@@ -85,8 +85,8 @@ delta[k] *= tanh_derivative(a[k]) => delta[k] *= tanh_derivative(z[k])
 src/bpcore/_math/elementary.pxd
 x = low if x < low else x => x = x
 return high if x > high else x => return x
-n * <float> -2.12194440e-4 => n * <float> -2.13e-4
-n * 1.9082149292705877e-10 => n * 1.9e-10
+1@ n * <float> -2.12194440e-4 => n * <float> -2.13e-4
+1@ n * 1.9082149292705877e-10 => n * 1.9e-10
 q = q * r + <float> 0.1666652063 => q = q * r + <float> 0.16667
 q = q * r + 2.7557586379613517743e-6 => q = q * r + 2.7e-06
 q = q * r + 2.4801493096894902504e-5 => q = q * r + 2.481e-05
@@ -102,6 +102,10 @@ p = p * s + <float> 0.400215233 => p = p * s + <float> 0.4
 p = p * s + 0.15386548560530099043 => p = p * s + 0.15384
 return w * (u - s * p) => return w * (u - p)
 return u - log1p_rest(u) => return u
+return y if x <= FLT_MAX else x => return y
+return y if x <= DBL_MAX else x => return y
+n * <float> 0.693359375 + => n * <float> 0.6933 +
+(log1p_rest(u) - n * 1.9082149292705877e-10) => log1p_rest(u)
 u = <float> 10 if u > 10 else u => u = <float> 8 if u > 8 else u
 u = <double> 20 if u > 20 else u => u = <double> 18 if u > 18 else u
 <float> 0.00154085624 * s => <float> 0.0016 * s
@@ -124,16 +128,17 @@ src/bpcore/_math/loss.pxd
 return FLT_MIN => return 0
 return DBL_MIN => return 0
 return <floating> 0 if a < tiny(a) else <floating> 1 / a => return <floating> 0 if a <= tiny(a) else <floating> 1 / a ||| return <floating> 1 / a
-1@ C += e * e => C += e
-2@ C += e * e => C += e
-share = s / n_outputs => share = s
-C += absolute(e) => C += e
-da[k] = share if e > 0 else => da[k] = share if e >= 0 else
-(-share if e < 0 else => (share if e < 0 else
-return C / n_outputs => return C
-c = clamp[floating](e, -1, 1) => c = clamp[floating](e, -1, 2) ||| c = e
-C += c * (e - <floating> 0.5 * c) => C += c * e ||| C += <floating> 0.5 * c * c
-da[k] = c * s => da[k] = e * s
+1@ c += e * e => c += e
+2@ c += e * e => c += e
+c[k] = e * e => c[k] = e
+s /= n_outputs => pass
+c[k] = absolute(e) => c[k] = e
+da[k] = s if e > 0 else => da[k] = s if e >= 0 else
+(-s if e < 0 else => (s if e < 0 else
+C[i] /= n_outputs => pass
+within = clamp[floating](e, -1, 1) => within = clamp[floating](e, -1, 2) ||| within = e
+c[k] = within * (e - <floating> 0.5 * within) => c[k] = within * e ||| c[k] = <floating> 0.5 * within * within
+da[k] = within * s => da[k] = e * s
 C += a[k] - y[k] => C += a[k] ||| C -= y[k]
 if y[k] > 0: => if y[k] >= 0:
 C += y[k] * (log(<double> y[k]) - clipped_log(a[k])) => C -= y[k] * clipped_log(a[k]) ||| C += y[k] * log(<double> y[k])
@@ -141,31 +146,57 @@ da[k] = (<floating> 1 - y[k] * clipped_log_derivative(a[k])) * s => da[k] = -y[k
 C -= y[k] * clipped_log(a[k]) + => C -= clipped_log(a[k]) + ||| C -=
 + (<floating> 1 - y[k]) * clipped_log(<floating> 1 - a[k]) => + clipped_log(<floating> 1 - a[k])
 da[k] = ((<floating> 1 - y[k]) * clipped_log_derivative => da[k] = (clipped_log_derivative
-- y[k] * clipped_log_derivative(a[k])) * s\n    return C\n\ncdef inline double sig => ) * s\n    return C\n\ncdef inline double sig
-c = (z[k] if z[k] > 0 else 0) - y[k] * z[k] => c = (z[k] if z[k] > 0 else 0) - y[k] ||| c = z[k] - y[k] * z[k]
-+ log1p_unit(exp_(-absolute(z[k]))) => + log1p_unit(exp_(z[k]))
+- y[k] * clipped_log_derivative(a[k])) * s\n    return C\n\ncdef inline void sig => ) * s\n    return C\n\ncdef inline void sig
+one = (z[k] if z[k] > 0 else <floating> 0) - y[k] * z[k] => one = (z[k] if z[k] > 0 else <floating> 0) - y[k] ||| one = z[k] - y[k] * z[k]
+one += log1p_unit(exp_(-absolute(z[k]))) => one += log1p_unit(exp_(z[k]))
 1@ delta[k] = (a[k] - y[k]) * s => delta[k] = a[k] * s
 2@ delta[k] = (a[k] - y[k]) * s => delta[k] = a[k] * s
 yk = (k == label) if y == NULL => yk = (k != label) if y == NULL
 C -= yk * clipped_log(a[k]) => C -= clipped_log(a[k])
 da[k] = -yk * clipped_log_derivative(a[k]) * s => da[k] = -clipped_log_derivative(a[k]) * s ||| da[k] = -yk * clipped_log_derivative(a[k])
-top = k if z[k] > z[top] else top => top = 0
-log_sum = z[top] - log(<double> a[top]) => log_sum = z[top]
+log_top[i] = log_(log_top[i]) => log_top[i] = 0
+(z_top[i] - z[m + k]) => (-z[m + k])
 delta[k] = a[k] * s\n => delta[k] = a[k]\n
-delta[label] = (a[label] - 1) * s => delta[label] = a[label] * s
-return log_sum - z[label] => return log_sum
-C += y[k] * (log_sum - z[k]) => C += log_sum - z[k]
+delta[k] = (a[k] - <floating> 1) * s => delta[k] = a[k] * s
+- zi[label[i]] => - zi[0]
+- log_(largest_of_row(a + i * n_outputs, n_outputs)) => - 0
+c[k] = y[m + k] * ( => c[k] = (
+C[i] = -log_(p[i]) => C[i] = log_(p[i])
+k = i * n_outputs + label[i] => k = label[i]
+z += n_outputs\n        y => y
 s = share if weight == NULL else share * weight[i] => s = share ||| s = share if weight == NULL else weight[i]
-n_outputs, sf / n_outputs) / n_outputs => n_outputs, sf) / n_outputs ||| n_outputs, sf / n_outputs)
+<floating> s / divisor) / divisor => <floating> s) / divisor ||| <floating> s / divisor)
+sums[i % 16] += C => sums[0] += C ||| sums[i % 16] = C
 C = rounded(C * s) if s != 0 else 0 => C = rounded(C * s) ||| C = C
-if a[label] >= tiny(s): => if a[label] >= 0:
+if p[i] >= tiny(s): => if p[i] >= 0:
 e = load(a, k) - load(y, k) => e = load(a, k)
 e = load_part(a, k, left) - load_part(y, k, left) => e = load_part(a, k, left)
-C = largest if C > largest else C => pass
-C += largest if c > largest else c => C += c
-s += s => s += s + s
-yi = y + first => yi = y
-label = labels[i] => label = labels[0]
+C[i] = largest if C[i] > largest else C[i] => pass
+c[k] = most if one > most else one => c[k] = one
+1@ s += s => s += s + s
+2@ s += s => s += s + s
+labels + first, out => labels, out
+out + first, n_outputs, s)\n            elif y => out + first, n_outputs, s + s)\n            elif y
+labels[i], out + first => labels[0], out + first
+n_outputs <= vector_length(a)) => True)
+weight + first, share, out => weight, share, out
+<floating> (share if weight == NULL else 1.0) => <floating> share
+
+src/bpcore/_math/row_sums.pxd
+acc += load_part(c, k, => acc = load_part(c, k,
+acc += load(c, k) => acc = load(c, k)
+C[i] += c[2 * i] + c[2 * i + 1] => C[i] += c[2 * i]
+(c[3 * i] + c[3 * i + 2]) + c[3 * i + 1] => c[3 * i] + c[3 * i + 2]
+(c[4 * i] + c[4 * i + 2]) => (c[4 * i])
+sum += c[i * width + k] => sum += c[k]
+sum_f32(row_lanes(<vf32 *> (c + i * width) => sum_f32(row_lanes(<vf32 *> c
+sum_f64(row_lanes(<vf64 *> (c + i * width) => sum_f64(row_lanes(<vf64 *> c
+top = larger(top, load(z, k)) => pass
+top = load(z, width - lanes(z)) => top = load(z, 0)
+C[i] = C[i] * s if s != 0 else 0 => C[i] = C[i] * s ||| C[i] = C[i]
+out[k] *= sf => pass
+sums[(first + j) % 16] += C[j] => sums[j % 16] += C[j] ||| sums[0] += C[j]
+settle(C) => pass
 
 src/bpcore/_math/tile.pxd
 1@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
@@ -275,10 +306,12 @@ src/bpcore/_math/vector.pxd
 (<const float *> start)[0] + sum_f32(x) => sum_f32(x)
 (<const double *> start)[0] + sum_f64(x) => sum_f64(x)
 
-src/bpcore/_math/vector.h
+src/bpcore/_math/vector_parts.h
 loadu_ps((__mmask16)(0xffffu >> (16 - count)) => loadu_ps((__mmask16)(0xffffu >> (17 - count))
 _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (16 - count)) => _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (15 - count))
 _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (8 - count)) => _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (7 - count))
+
+src/bpcore/_math/vector.h
 #define TILE_ROWS 12 /* 12 x 2 => #define TILE_ROWS 13 /* 12 x 2
 
 src/bpcore/_math/batch.pxd

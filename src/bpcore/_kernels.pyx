@@ -33,7 +33,7 @@ from bpcore._math.activation cimport (
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
-from bpcore._math.elementary cimport log1p_unit
+from bpcore._math.elementary cimport log1p_unit, log_
 from bpcore._math.finite cimport all_finite, all_within
 from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
@@ -43,6 +43,7 @@ from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
     choose_sums, dense_t, keeps_z, network_t, sums_by_dots, whole_vectors, work_size,
 )
+from bpcore._math.row_sums cimport sum_of_losses
 from bpcore._math.skip cimport skip_panel
 from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, meet, member_t, set_flag, share_begin, share_end, slice_count,

@@ -1,18 +1,24 @@
 """What a test asks the module itself: what it was compiled for, and one formula at a time."""
 
 
+cdef enum:  # functions that are no activations
+    LOG1P = -1
+    LOG = -2
+
+
 def build_info():
     """What this module was compiled for."""
     return {"float32 lanes": LANES_F32, "tile rows": TILE_ROWS}
 
 
 def elementwise(str name, z):
-    """a = σ(z) of the activation `name`, or of "log1p" log(1 + z) for 0 <= z <= 1.
+    """a = σ(z) of the activation `name`, of "log1p" log(1 + z) for 0 <= z <= 1, or of "log" log z
+    for normal z > 0.
 
     What layers compute, for any z at all: an entry for tests of the formulas.
     """
     cdef cnp.ndarray x = np.ascontiguousarray(z), a
-    cdef int activation = -1 if name == "log1p" else ACTIVATIONS[name]
+    cdef int activation = {"log1p": LOG1P, "log": LOG}.get(name) or ACTIVATIONS[name]
     if cnp.PyArray_TYPE(x) not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
         raise TypeError(f"z has dtype {x.dtype}: give float32 or float64")
     a = np.empty_like(x)
@@ -27,7 +33,9 @@ cdef void apply(
     int activation, const floating *z, floating *a, Py_ssize_t n
 ) noexcept nogil:
     cdef Py_ssize_t k
-    if activation < 0:
+    if activation == LOG1P:
         for k in range(n): a[k] = log1p_unit(z[k])
+    elif activation == LOG:
+        for k in range(n): a[k] = log_(z[k])
     elif n > 0:
         activation_pass(activation, z, a, 1, n, n)

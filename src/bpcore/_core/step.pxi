@@ -181,9 +181,7 @@ cdef double slice_pass(
                         delta[k] *= scale
         meet(me)
         if me.threads > 1:
-            total = 0
-            for k in range(m):
-                total += t.losses[k]
+            total = sum_of_losses(t.losses, m)
         C += total
         if descend and not isfinite(C):
             break

@@ -1,4 +1,4 @@
-"""exp, expm1, log1p on [0, 1], tanh, logistic, Φ: branch-free, so that loops over them vectorise.
+"""exp, expm1, log, log1p on [0, 1], tanh, logistic, Φ: no branches, so that loops vectorise.
 
 Argument reduction after W. J. Cody & W. Waite, Software Manual for the
 Elementary Functions (1980): x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 split in
@@ -15,6 +15,7 @@ Constants carry a cast: Cython writes a plain 1 as the double 1.0, and one doubl
 turns a whole float32 expression, and the loop around it, into double precision.
 """
 from cython cimport floating
+from libc.float cimport DBL_MAX, FLT_MAX
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.math cimport copysign, copysignf, fabs, fabsf
 
@@ -127,7 +128,8 @@ cdef inline floating expm1_(floating x) noexcept nogil:
 
 
 cdef inline floating log1p_rest(floating u) noexcept nogil:
-    """u - log(1 + u) = w (u - w² p) for 0 <= u <= 1: log(1 + u) = 2 artanh(w), w = u / (2 + u)."""
+    """u - log(1 + u) = w (u - w² p) for -1/2 <= u <= 1: log(1 + u) = 2 artanh(w), w = u / (2 + u).
+    """
     cdef floating w = u / (u + <floating> 2)
     cdef floating s = w * w, p
     if floating is float:
@@ -152,6 +154,31 @@ cdef inline floating log1p_rest(floating u) noexcept nogil:
 cdef inline floating log1p_unit(floating u) noexcept nogil:
     """log(1 + u) for 0 <= u <= 1, to 1.4 ulp."""
     return u - log1p_rest(u)
+
+
+cdef inline floating log_(floating x) noexcept nogil:
+    """log x = n ln 2 + log(1 + u), x = 2^n (1 + u), √½ <= 1 + u < √2, for normal x > 0; to 1.1 ulp
+
+    Infinity and NaN stay what they are.
+    """
+    cdef int32_t bits
+    cdef int64_t bits_long
+    cdef floating n, u, y
+    if floating is float:
+        bits = bits_of_f32(x) - <int32_t> 0x3f3504f3
+        n = <float> (bits >> 23)
+        u = f32_of_bits((bits & <int32_t> 0x7fffff) + <int32_t> 0x3f3504f3) - <float> 1
+        y = n * <float> 0.693359375 + (u - (log1p_rest(u) - n * <float> -2.12194440e-4))
+        return y if x <= FLT_MAX else x
+    else:
+        # A float64 of the integers' range holds n in its low bits: AVX2 converts no int64.
+        bits_long = bits_of_f64(x) - <int64_t> 0x3fe6a09e667f3bcd
+        n = (f64_of_bits((bits_long >> 52) + bits_of_f64(6755399441055744.0))
+             - 6755399441055744.0)
+        u = f64_of_bits((bits_long & <int64_t> 0xfffffffffffff)
+                        + <int64_t> 0x3fe6a09e667f3bcd) - 1.0
+        y = n * 0.6931471803691238 + (u - (log1p_rest(u) - n * 1.9082149292705877e-10))
+        return y if x <= DBL_MAX else x
 
 
 cdef inline floating tanh_(floating x) noexcept nogil:

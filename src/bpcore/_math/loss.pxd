@@ -1,4 +1,4 @@
-"""C and ∂C/∂a of one sample; `loss_block` runs them over a block of samples.
+"""C and ∂C/∂a of the samples of a block: `loss_block`.
 
 C is the weighted mean over the samples of a batch, so every sample comes with
 its share s = w_i / Σ w (1/n without weights), and that share is all that `da`
@@ -9,16 +9,26 @@ Machine Learning, 2006, sections 4.3.2 and 4.3.4).
 
 Elsewhere logarithms are taken of max(a, tiny), tiny being the smallest normal
 number, and the derivative below it is 0: C is finite for every a.
+
+A loss whose terms belong to one output each is a loop over the outputs of many
+samples, which leaves no narrow row's lanes empty; `add_row_sums` then adds up each
+sample's. The samples' losses are added up in an order of their own, see `add_losses`.
 """
 from cython cimport floating
 from libc.float cimport DBL_MIN, FLT_MIN
 from libc.math cimport log
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
-from bpcore._math.elementary cimport absolute, clamp, exp_, log1p_unit
+from bpcore._math.elementary cimport absolute, clamp, exp_, log1p_unit, log_
+from bpcore._math.network cimport vector_length
+from bpcore._math.row_sums cimport (
+    FEW_ROWS, NARROW, TERMS, add_losses, add_row_sums, largest_of_row, rows_at_a_time, sum_of_sums,
+    weigh,
+)
 from bpcore._math.vector cimport (
-    broadcast, lanes, load, load_part, rounded, store, store_part, sum_f32, sum_f64, vec, vf32,
-    vf64, zero,
+    broadcast, lanes, load, load_part, rounded, store, store_part, sum_f32, sum_f64, vec,
+    vf32, vf64, zero,
 )
 
 cdef enum:
@@ -48,63 +58,103 @@ cdef inline floating clipped_log_derivative(floating a) noexcept nogil:
     return <floating> 0 if a < tiny(a) else <floating> 1 / a
 
 
-cdef inline vec squared_error_vectors(
+cdef inline void squared_error(
+    const floating *restrict a, const floating *restrict y, floating *restrict da,
+    floating *restrict c, Py_ssize_t count, floating s,
+) noexcept nogil:
+    """c = (a - y)², da = 2 (a - y) s; with s / n_outputs the mean_squared_error"""
+    cdef Py_ssize_t k
+    cdef floating e
+    s += s
+    for k in range(count):
+        e = a[k] - y[k]
+        c[k] = e * e
+        da[k] = e * s
+
+
+cdef inline vec squared_error_lanes(
     const vec *a, const vec *y, vec *da, Py_ssize_t n_outputs, const vec *two_s
 ) noexcept nogil:
     """squared_error's terms, by lanes; da."""
     cdef Py_ssize_t k = 0, width = lanes(a)
     cdef int left
-    cdef vec e, C = zero(a), scale = broadcast(two_s, 0)
+    cdef vec e, c = zero(a), scale = broadcast(two_s, 0)
     while k + width <= n_outputs:
         e = load(a, k) - load(y, k)
-        C += e * e
+        c += e * e
         store(da, k, e * scale)
         k += width
     left = <int> (n_outputs - k)
     if left:
         e = load_part(a, k, left) - load_part(y, k, left)
-        C += e * e
+        c += e * e
         store_part(da, k, e * scale, left)
-    return C
+    return c
 
-cdef inline double squared_error(
+cdef inline double squared_error_row(
     const floating *a, const floating *y, floating *da, Py_ssize_t n_outputs, floating s
 ) noexcept nogil:
-    """C = Σ_k (a_k - y_k)², da_k = 2 (a_k - y_k) s; with s / n_outputs the mean_squared_error"""
+    """C = Σ_k (a_k - y_k)² and da of a row that takes vectors of its own."""
     s += s
     if floating is float:
-        return sum_f32(squared_error_vectors(<vf32 *> a, <vf32 *> y, <vf32 *> da, n_outputs,
-                                             <vf32 *> &s))
+        return sum_f32(squared_error_lanes(<vf32 *> a, <vf32 *> y, <vf32 *> da, n_outputs,
+                                           <vf32 *> &s))
     else:
-        return sum_f64(squared_error_vectors(<vf64 *> a, <vf64 *> y, <vf64 *> da, n_outputs,
-                                             <vf64 *> &s))
+        return sum_f64(squared_error_lanes(<vf64 *> a, <vf64 *> y, <vf64 *> da, n_outputs,
+                                           <vf64 *> &s))
 
-
-cdef inline double mean_absolute_error(
-    const floating *a, const floating *y, floating *da, Py_ssize_t n_outputs, floating s
+cdef inline double squared_error_rows(
+    const floating *a, const floating *y, const floating *weight, double share, floating *da,
+    Py_ssize_t n, Py_ssize_t n_outputs, Py_ssize_t divisor, double *losses,
 ) noexcept nogil:
-    """C = Σ_k |a_k - y_k| / n_outputs, da_k = sign(a_k - y_k) s / n_outputs"""
-    cdef Py_ssize_t k
-    cdef floating e, C = 0, share = s / n_outputs
-    for k in range(n_outputs):
-        e = a[k] - y[k]
-        C += absolute(e)
-        da[k] = share if e > 0 else (-share if e < 0 else e * share)
-    return C / n_outputs
+    """loss_block of the squared error, or its mean, row by row."""
+    cdef double sums[16]
+    cdef double s, C, total = 0
+    cdef Py_ssize_t i
+    if n > 16:
+        for i in range(16):
+            sums[i] = 0
+    for i in range(n):
+        s = share if weight == NULL else share * weight[i]
+        C = squared_error_row(a, y, da, n_outputs, <floating> s / divisor) / divisor
+        C = rounded(C * s) if s != 0 else 0
+        if losses != NULL:
+            losses[i] = C
+        if n > 16:
+            sums[i % 16] += C
+        else:
+            total += C
+        a += n_outputs
+        y += n_outputs
+        da += n_outputs
+    return sum_of_sums(sums, n) if n > 16 else total
 
 
-cdef inline double huber(
-    const floating *a, const floating *y, floating *da, Py_ssize_t n_outputs, floating s
+cdef inline void mean_absolute_error(
+    const floating *restrict a, const floating *restrict y, floating *restrict da,
+    floating *restrict c, Py_ssize_t count, floating s,
 ) noexcept nogil:
-    """C = Σ_k e²/2 for |e| <= 1, else |e| - 1/2; da = min(max(e, -1), 1) s (Huber 1964)"""
+    """c = |a - y|, da = sign(a - y) s; s is that of a sample / n_outputs"""
     cdef Py_ssize_t k
-    cdef floating e, c, C = 0
-    for k in range(n_outputs):
+    cdef floating e
+    for k in range(count):
         e = a[k] - y[k]
-        c = clamp[floating](e, -1, 1)
-        C += c * (e - <floating> 0.5 * c)
-        da[k] = c * s
-    return C
+        c[k] = absolute(e)
+        da[k] = s if e > 0 else (-s if e < 0 else e * s)
+
+
+cdef inline void huber(
+    const floating *restrict a, const floating *restrict y, floating *restrict da,
+    floating *restrict c, Py_ssize_t count, floating s,
+) noexcept nogil:
+    """c = e²/2 for |e| <= 1, else |e| - 1/2; da = min(max(e, -1), 1) s (Huber 1964)"""
+    cdef Py_ssize_t k
+    cdef floating e, within
+    for k in range(count):
+        e = a[k] - y[k]
+        within = clamp[floating](e, -1, 1)
+        c[k] = within * (e - <floating> 0.5 * within)
+        da[k] = within * s
 
 
 cdef inline double poisson(
@@ -133,21 +183,21 @@ cdef inline double binary_cross_entropy(
                  - y[k] * clipped_log_derivative(a[k])) * s
     return C
 
-cdef inline double sigmoid_binary_cross_entropy(
-    const floating *z, const floating *a, const floating *y, floating *delta,
-    Py_ssize_t n_outputs, floating s, double largest,
+cdef inline void sigmoid_binary_cross_entropy(
+    const floating *restrict z, const floating *restrict a, const floating *restrict y,
+    floating *restrict delta, floating *restrict c, Py_ssize_t count, floating s, double largest,
 ) noexcept nogil:
-    """C = Σ_k log(1 + e^z) - y z, each at most `largest`; δ = (a - y) s
+    """c = log(1 + e^z) - y z, at most `largest`; δ = (a - y) s
 
     written as max(z, 0) - y z + log(1 + e^-|z|), where nothing cancels.
     """
     cdef Py_ssize_t k
-    cdef double C = 0, c
-    for k in range(n_outputs):
-        c = (z[k] if z[k] > 0 else 0) - y[k] * z[k] + log1p_unit(exp_(-absolute(z[k])))
-        C += largest if c > largest else c
+    cdef floating most = <floating> largest, one
+    for k in range(count):
+        one = (z[k] if z[k] > 0 else <floating> 0) - y[k] * z[k]
+        one += log1p_unit(exp_(-absolute(z[k])))
+        c[k] = most if one > most else one
         delta[k] = (a[k] - y[k]) * s
-    return C
 
 
 cdef inline double cross_entropy(
@@ -167,31 +217,126 @@ cdef inline double cross_entropy(
             da[k] = 0
     return C
 
-cdef inline double softmax_cross_entropy(
-    const floating *z, const floating *a, const floating *y, int64_t label, floating *delta,
-    Py_ssize_t n_outputs, floating s,
+cdef inline void softmax_cross_entropy(
+    const floating *restrict z, const floating *restrict a, const floating *restrict y,
+    floating *restrict delta, double *C, Py_ssize_t n, Py_ssize_t n_outputs, floating s,
 ) noexcept nogil:
     """C = Σ_k y_k (log Σ_j e^z_j - z_k), log Σ_j e^z_j = z_top - log a_top; δ = (a - y) s
 
-    A label's C is -log a_label, unless that has underflowed.
+    n samples, at most FEW_ROWS. The largest a is that of the largest z: softmax is monotonic.
     """
-    cdef Py_ssize_t k, top = 0
-    cdef double C = 0, log_sum
-    if y == NULL:
-        for k in range(n_outputs):
-            delta[k] = a[k] * s
-        delta[label] = (a[label] - 1) * s
-        if a[label] >= tiny(s):
-            return -log(<double> a[label])
-    for k in range(1, n_outputs):
-        top = k if z[k] > z[top] else top
-    log_sum = z[top] - log(<double> a[top])
-    if y == NULL:
-        return log_sum - z[label]
-    for k in range(n_outputs):
-        C += y[k] * (log_sum - z[k])
+    cdef floating c[TERMS]
+    cdef floating z_top[FEW_ROWS]
+    cdef floating log_top[FEW_ROWS]
+    cdef Py_ssize_t i, k, m, columns
+    for i in range(n):
+        z_top[i] = largest_of_row(z + i * n_outputs, n_outputs)
+        log_top[i] = largest_of_row(a + i * n_outputs, n_outputs)
+    for i in range(n):
+        log_top[i] = log_(log_top[i])
+    for k in range(n * n_outputs):
         delta[k] = (a[k] - y[k]) * s
-    return C
+    for i in range(n):
+        C[i], m = 0, 0
+        while m < n_outputs:
+            columns = min(n_outputs - m, <Py_ssize_t> TERMS)
+            for k in range(columns):
+                c[k] = y[m + k] * ((z_top[i] - z[m + k]) - log_top[i])
+            add_row_sums(c, 1, columns, C + i)
+            m += columns
+        z += n_outputs
+        y += n_outputs
+
+
+cdef inline void softmax_label(
+    const floating *restrict z, const floating *restrict a, const int64_t *label,
+    floating *restrict delta, double *C, Py_ssize_t n, Py_ssize_t n_outputs, floating s,
+) noexcept nogil:
+    """softmax_cross_entropy of labels' one-hot rows: C = -log a_label, unless that has underflowed
+    """
+    cdef floating p[FEW_ROWS]
+    cdef Py_ssize_t i, k
+    cdef const floating *zi
+    for k in range(n * n_outputs):
+        delta[k] = a[k] * s
+    for i in range(n):
+        k = i * n_outputs + label[i]
+        p[i] = a[k]
+        delta[k] = (a[k] - <floating> 1) * s
+    for i in range(n):
+        C[i] = -log_(p[i])
+    for i in range(n):
+        if p[i] >= tiny(s):
+            continue
+        zi = z + i * n_outputs
+        C[i] = (largest_of_row(zi, n_outputs) - zi[label[i]]
+                - log_(largest_of_row(a + i * n_outputs, n_outputs)))
+
+
+cdef inline bint in_vectors(const floating *a, Py_ssize_t n, Py_ssize_t n_outputs) noexcept nogil:
+    """Whether each row takes vectors of its own: the sums are the same where both ways are open."""
+    return n_outputs > NARROW or (n == 1 and n_outputs <= vector_length(a))
+
+
+cdef inline bint by_outputs(int loss, bint fused) noexcept nogil:
+    """Whether `output_terms` has this loss."""
+    return loss <= HUBER or (fused and loss == BINARY_CROSS_ENTROPY)
+
+
+cdef inline void output_terms(
+    int loss, const floating *z, const floating *a, const floating *y, floating *out, floating *c,
+    Py_ssize_t count, floating s, double largest,
+) noexcept nogil:
+    """c, each output's part of C, and out, its da or delta."""
+    if loss <= MEAN_SQUARED_ERROR:
+        squared_error(a, y, out, c, count, s)
+    elif loss == MEAN_ABSOLUTE_ERROR:
+        mean_absolute_error(a, y, out, c, count, s)
+    elif loss == HUBER:
+        huber(a, y, out, c, count, s)
+    else:
+        sigmoid_binary_cross_entropy(z, a, y, out, c, count, s, largest)
+
+
+cdef inline void few_losses(
+    int loss, bint fused, const floating *z, const floating *a, const floating *y,
+    const int64_t *labels, floating *out, double *C, Py_ssize_t n, Py_ssize_t n_outputs,
+    floating s, double largest,
+) noexcept nogil:
+    """C and out of n samples of equal share s; at most FEW_ROWS, and rows_at_a_time."""
+    cdef floating c[TERMS]
+    cdef Py_ssize_t i, m = 0, columns, first
+    if by_outputs(loss, fused):
+        if loss in (MEAN_SQUARED_ERROR, MEAN_ABSOLUTE_ERROR):
+            s /= n_outputs
+        for i in range(n):
+            C[i] = 0
+        while m < n_outputs:  # once, unless a single row is wider than TERMS
+            columns = min(n_outputs - m, <Py_ssize_t> TERMS)
+            output_terms(loss, z + m, a + m, y + m, out + m, c, n * columns, s, largest)
+            add_row_sums(c, n, columns, C)
+            m += columns
+        if loss in (MEAN_SQUARED_ERROR, MEAN_ABSOLUTE_ERROR):
+            for i in range(n):
+                C[i] /= n_outputs
+    elif fused:
+        if y == NULL:
+            softmax_label(z, a, labels, out, C, n, n_outputs, s)
+        else:
+            softmax_cross_entropy(z, a, y, out, C, n, n_outputs, s)
+        for i in range(n):
+            C[i] = largest if C[i] > largest else C[i]
+    else:
+        for i in range(n):
+            first = i * n_outputs
+            if loss == POISSON:
+                C[i] = poisson(a + first, y + first, out + first, n_outputs, s)
+            elif loss == BINARY_CROSS_ENTROPY:
+                C[i] = binary_cross_entropy(a + first, y + first, out + first, n_outputs, s)
+            elif y != NULL:
+                C[i] = cross_entropy(a + first, y + first, -1, out + first, n_outputs, s)
+            else:
+                C[i] = cross_entropy(a + first, y, labels[i], out + first, n_outputs, s)
 
 
 cdef inline double loss_block(
@@ -210,43 +355,26 @@ cdef inline double loss_block(
     double *losses,         # OUT (n,) the terms of the sum, or NULL
 ) noexcept nogil:
     """Σ_i C_i w_i / Σ w over a block, and each sample's da or delta."""
-    cdef Py_ssize_t i, first
-    cdef double C, total = 0, s
-    cdef floating sf
-    cdef const floating *yi = NULL
-    cdef int64_t label = -1
-    for i in range(n):
-        first = i * n_outputs
-        s = share if weight == NULL else share * weight[i]
-        sf = <floating> s
-        if y != NULL:
-            yi = y + first
-        else:
-            label = labels[i]
-        if loss == SQUARED_ERROR:
-            C = squared_error(a + first, yi, out + first, n_outputs, sf)
-        elif loss == MEAN_SQUARED_ERROR:
-            C = squared_error(a + first, yi, out + first, n_outputs, sf / n_outputs) / n_outputs
-        elif loss == MEAN_ABSOLUTE_ERROR:
-            C = mean_absolute_error(a + first, yi, out + first, n_outputs, sf)
-        elif loss == HUBER:
-            C = huber(a + first, yi, out + first, n_outputs, sf)
-        elif loss == POISSON:
-            C = poisson(a + first, yi, out + first, n_outputs, sf)
-        elif loss == BINARY_CROSS_ENTROPY:
-            if fused:
-                C = sigmoid_binary_cross_entropy(z + first, a + first, yi, out + first, n_outputs,
-                                                 sf, largest)
-            else:
-                C = binary_cross_entropy(a + first, yi, out + first, n_outputs, sf)
-        elif fused:
-            C = softmax_cross_entropy(z + first, a + first, yi, label, out + first, n_outputs, sf)
-            C = largest if C > largest else C
-        else:
-            C = cross_entropy(a + first, yi, label, out + first, n_outputs, sf)
-        # A sample of weight 0 counts for nothing, whatever its loss.
-        C = rounded(C * s) if s != 0 else 0
-        total += C
+    cdef Py_ssize_t first = 0, rows, start, step = rows_at_a_time(n_outputs)
+    cdef double sums[16]
+    cdef double C[FEW_ROWS]
+    if loss <= MEAN_SQUARED_ERROR and in_vectors(a, n, n_outputs):
+        return squared_error_rows(a, y, weight, share, out, n, n_outputs,
+                                  n_outputs if loss == MEAN_SQUARED_ERROR else 1, losses)
+    if n > step or n > 16:
+        for start in range(16):
+            sums[start] = 0
+    while first < n:
+        rows = min(step, n - first)
+        start = first * n_outputs
+        few_losses(loss, fused, z + start, a + start, NULL if y == NULL else y + start,
+                   NULL if labels == NULL else labels + first, out + start, C, rows, n_outputs,
+                   <floating> (share if weight == NULL else 1.0), largest)
+        weigh(NULL if weight == NULL else weight + first, share, out + start, C, rows, n_outputs)
         if losses != NULL:
-            losses[i] = C
-    return total
+            memcpy(losses + first, C, rows * sizeof(double))
+        if n <= 16 and rows == n:
+            return sum_of_sums(C, n)
+        add_losses(sums, first, C, rows)
+        first += rows
+    return sum_of_sums(sums, n)

@@ -7,7 +7,7 @@
 #ifndef BPCORE_NONZEROS_H
 #define BPCORE_NONZEROS_H
 
-#include "vector.h"
+#include "vector_parts.h"
 
 #if defined(VECTORS_AVX512)
 

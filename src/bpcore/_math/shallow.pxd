@@ -26,7 +26,7 @@ cdef inline void shallow_rows(
     cdef const vec *a0 = a
     cdef const vec *a4 = at(a, 4 * a_step) if depth > 4 else a
     cdef const vec *a8 = at(a, 8 * a_step) if depth > 8 else a
-    cdef Py_ssize_t r, width = lanes(c)
+    cdef Py_ssize_t _r, width = lanes(c)
     cdef int k, v
     for k in range(depth):
         for v in range(vectors):
@@ -34,7 +34,7 @@ cdef inline void shallow_rows(
                 bk[k * vectors + v] = load_part(b, k * ldb + v * width, count)
             else:
                 bk[k * vectors + v] = load(b, k * ldb + v * width)
-    for r in range(rows):
+    for _r in range(rows):
         for v in range(vectors):
             if edge and v == vectors - 1:
                 acc[v] = load_part(init, v * width, count)

@@ -1,8 +1,9 @@
 """Vectors of the CPU level's width: one name for float32 and float64.
 
-The types come from vector.h; Cython takes them for the scalars they are made
-of, so `+`, `*` and assignment read as usual and act on all lanes. `p` points
-to elements (not vectors), `k` counts elements.
+The types come from vector.h, and from a header for each thing that is done with
+them what the compiler's operators lack. Cython takes the types for the scalars
+they are made of, so `+`, `*` and assignment read as usual and act on all lanes.
+`p` points to elements (not vectors), `k` counts elements.
 """
 from libc.stdint cimport int32_t, int64_t
 
@@ -13,8 +14,6 @@ cdef extern from "vector.h" nogil:
         LANES_F32
         LANES_F64
         TILE_ROWS
-        BLOCK_F32
-        BLOCK_F64
     vf32 load_f32(const float *p)
     vf64 load_f64(const double *p)
     void store_f32(float *p, vf32 x)
@@ -22,33 +21,49 @@ cdef extern from "vector.h" nogil:
     vf32 zero_f32()
     vf64 zero_f64()
     const double ZEROS[64]
-    void prefetch(const void *p)
-    void hold(const void *p)
-    double rounded(double x)
-    float sum_f32(vf32 x)
-    double sum_f64(vf64 x)
-    void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
-    void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
-    vf32 sums_f32(const vf32 *x, int count)
-    vf64 sums_f64(const vf64 *x, int count)
-    vf32 larger_f32(vf32 x, vf32 y)
-    vf64 larger_f64(vf64 x, vf64 y)
-    float largest_f32(vf32 x)
-    double largest_f64(vf64 x)
     vf32 broadcast_f32(const float *p)
     vf64 broadcast_f64(const double *p)
+
+cdef extern from "vector_parts.h" nogil:
     vf32 load_part_f32(const float *p, int count)
     vf64 load_part_f64(const double *p, int count)
     vf32 load_repeated_f32(const float *p, int count)
     vf64 load_repeated_f64(const double *p, int count)
     void store_part_f32(float *p, vf32 x, int count)
     void store_part_f64(double *p, vf64 x, int count)
+
+cdef extern from "vector_sums.h" nogil:
+    float sum_f32(vf32 x)
+    double sum_f64(vf64 x)
+    void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
+    void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
+    vf32 sums_f32(const vf32 *x, int count)
+    vf64 sums_f64(const vf64 *x, int count)
+
+cdef extern from "vector_largest.h" nogil:
+    vf32 larger_f32(vf32 x, vf32 y)
+    vf64 larger_f64(vf64 x, vf64 y)
+    float largest_f32(vf32 x)
+    double largest_f64(vf64 x)
+
+cdef extern from "vector_squares.h" nogil:
+    enum:
+        BLOCK_F32
+        BLOCK_F64
     void transpose_block_f32(const float *p, Py_ssize_t ld, float *to, Py_ssize_t ld_to)
     void transpose_block_f64(const double *p, Py_ssize_t ld, double *to, Py_ssize_t ld_to)
+
+cdef extern from "bits.h" nogil:
     int32_t bits_of_f32(float x)
     int64_t bits_of_f64(double x)
     float f32_of_bits(int32_t i)
     double f64_of_bits(int64_t i)
+
+cdef extern from "hints.h" nogil:
+    void prefetch(const void *p)
+    void hold(const void *p)
+    double rounded(double x)
+    void settle(double *p)
 
 ctypedef fused vec:
     vf32

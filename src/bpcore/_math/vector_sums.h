@@ -1,0 +1,151 @@
+/* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
+ * at once, in the same order, and puts the sums side by side; sums a vector full of vectors, of
+ * which the first `count` matter. */
+#ifndef BPCORE_VECTOR_SUMS_H
+#define BPCORE_VECTOR_SUMS_H
+
+#include <string.h>
+
+#include "vector.h"
+
+#if defined(VECTORS_AVX512)
+
+static inline float sum_f32(vf32 x) {
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256((__m512)x),
+                             _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)(__m512)x, 1)));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+static inline double sum_f64(vf64 x) {
+    __m256d h = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)x),
+                              _mm512_extractf64x4_pd((__m512d)x, 1));
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+static inline __m128 sums_of_4(vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    __m512 a = (__m512)x0, b = (__m512)x1, c = (__m512)x2, d = (__m512)x3;
+    __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    __m512 s = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0x4e));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xb1));
+    s = _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), s);
+    return _mm512_castps512_ps128(s);
+}
+static inline __m256d sums_of_4_f64(vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    __m512d a = (__m512d)x0, b = (__m512d)x1, c = (__m512d)x2, d = (__m512d)x3;
+    __m512d ab = _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x44), _mm512_shuffle_f64x2(a, b, 0xee));
+    __m512d cd = _mm512_add_pd(_mm512_shuffle_f64x2(c, d, 0x44), _mm512_shuffle_f64x2(c, d, 0xee));
+    __m512d s = _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xdd));
+    s = _mm512_add_pd(s, _mm512_permute_pd(s, 0x55));
+    return _mm512_castpd512_pd256(
+        _mm512_permutexvar_pd(_mm512_setr_epi64(0, 2, 4, 6, 0, 0, 0, 0), s));
+}
+static inline void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    _mm_storeu_ps(p, sums_of_4(x0, x1, x2, x3));
+}
+static inline void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    _mm256_storeu_pd(p, sums_of_4_f64(x0, x1, x2, x3));
+}
+static inline vf32 sums_f32(const vf32 *x, int count) {
+    __m512 s = _mm512_zextps128_ps512(sums_of_4(x[0], x[1], x[2], x[3]));
+    if (count > 4) s = _mm512_insertf32x4(s, sums_of_4(x[4], x[5], x[6], x[7]), 1);
+    if (count > 8) s = _mm512_insertf32x4(s, sums_of_4(x[8], x[9], x[10], x[11]), 2);
+    if (count > 12) s = _mm512_insertf32x4(s, sums_of_4(x[12], x[13], x[14], x[15]), 3);
+    return (vf32)s;
+}
+static inline vf64 sums_f64(const vf64 *x, int count) {
+    __m512d s = _mm512_zextpd256_pd512(sums_of_4_f64(x[0], x[1], x[2], x[3]));
+    if (count > 4) s = _mm512_insertf64x4(s, sums_of_4_f64(x[4], x[5], x[6], x[7]), 1);
+    return (vf64)s;
+}
+
+#else
+
+#if defined(VECTORS_AVX2)
+
+static inline float sum_f32(vf32 x) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128((__m256)x), _mm256_extractf128_ps((__m256)x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+static inline double sum_f64(vf64 x) {
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128((__m256d)x),
+                           _mm256_extractf128_pd((__m256d)x, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+
+#else
+
+static inline float sum_f32(vf32 x) {
+    float lanes[LANES_F32];
+    memcpy(lanes, &x, sizeof x);
+    for (int half = LANES_F32 / 2; half; half /= 2)
+        for (int k = 0; k < half; k++) lanes[k] += lanes[k + half];
+    return lanes[0];
+}
+static inline double sum_f64(vf64 x) {
+    double lanes[LANES_F64];
+    memcpy(lanes, &x, sizeof x);
+    for (int half = LANES_F64 / 2; half; half /= 2)
+        for (int k = 0; k < half; k++) lanes[k] += lanes[k + half];
+    return lanes[0];
+}
+
+#endif
+
+static inline void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    p[0] = sum_f32(x0); p[1] = sum_f32(x1); p[2] = sum_f32(x2); p[3] = sum_f32(x3);
+}
+static inline void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    p[0] = sum_f64(x0); p[1] = sum_f64(x1); p[2] = sum_f64(x2); p[3] = sum_f64(x3);
+}
+#if defined(VECTORS_AVX2)
+static inline __m128 sums_of_4(vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    __m256 a = (__m256)x0, b = (__m256)x1, c = (__m256)x2, d = (__m256)x3;
+    __m256 ab = _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    __m256 cd = _mm256_add_ps(_mm256_permute2f128_ps(c, d, 0x20), _mm256_permute2f128_ps(c, d, 0x31));
+    __m256 s = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+    s = _mm256_add_ps(_mm256_shuffle_ps(s, s, 0xa0), _mm256_shuffle_ps(s, s, 0xf5));
+    return _mm_unpacklo_ps(_mm_shuffle_ps(_mm256_castps256_ps128(s), _mm256_castps256_ps128(s), 0x88),
+                           _mm_shuffle_ps(_mm256_extractf128_ps(s, 1), _mm256_extractf128_ps(s, 1), 0x88));
+}
+static inline vf32 sums_f32(const vf32 *x, int count) {
+    __m128 low = sums_of_4(x[0], x[1], x[2], x[3]);
+    __m128 high = count > 4 ? sums_of_4(x[4], x[5], x[6], x[7]) : _mm_setzero_ps();
+    return (vf32)_mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+}
+static inline vf64 sums_f64(const vf64 *x, int count) {
+    (void)count;
+    return (vf64)_mm256_setr_pd(sum_f64(x[0]), sum_f64(x[1]), sum_f64(x[2]), sum_f64(x[3]));
+}
+#elif defined(VECTORS_SSE)
+static inline vf32 sums_f32(const vf32 *x, int count) {
+    __m128 a = (__m128)x[0], b = (__m128)x[1], c = (__m128)x[2], d = (__m128)x[3];
+    __m128 ab = _mm_add_ps(_mm_shuffle_ps(a, b, 0x44), _mm_shuffle_ps(a, b, 0xee));
+    __m128 cd = _mm_add_ps(_mm_shuffle_ps(c, d, 0x44), _mm_shuffle_ps(c, d, 0xee));
+    (void)count;
+    return (vf32)_mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd));
+}
+static inline vf64 sums_f64(const vf64 *x, int count) {
+    __m128d a = (__m128d)x[0], b = (__m128d)x[1];
+    (void)count;
+    return (vf64)_mm_add_pd(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b));
+}
+#else
+static inline vf32 sums_f32(const vf32 *x, int count) {
+    float lanes[LANES_F32] = {0};
+    for (int k = 0; k < count; k++) lanes[k] = sum_f32(x[k]);
+    return load_f32(lanes);
+}
+static inline vf64 sums_f64(const vf64 *x, int count) {
+    double lanes[LANES_F64] = {0};
+    for (int k = 0; k < count; k++) lanes[k] = sum_f64(x[k]);
+    return load_f64(lanes);
+}
+#endif
+
+#endif
+
+#endif
