@@ -177,7 +177,6 @@ c[k] = most if one > most else one => c[k] = one
 labels + first, out => labels, out
 out + first, n_outputs, s)\n            elif y => out + first, n_outputs, s + s)\n            elif y
 labels[i], out + first => labels[0], out + first
-n_outputs <= vector_length(a)) => True)
 weight + first, share, out => weight, share, out
 <floating> (share if weight == NULL else 1.0) => <floating> share
 
@@ -195,7 +194,6 @@ top = load(z, width - lanes(z)) => top = load(z, 0)
 C[i] = C[i] * s if s != 0 else 0 => C[i] = C[i] * s ||| C[i] = C[i]
 out[k] *= sf => pass
 sums[(first + j) % 16] += C[j] => sums[j % 16] += C[j] ||| sums[0] += C[j]
-settle(C) => pass
 
 src/bpcore/_math/tile.pxd
 1@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
@@ -376,6 +374,9 @@ and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0 => and t.l1 == 0 and t.l2 =
 and t.clip_norm == 0 and n <= t.block and slices == 1 => and n <= t.block and slices == 1 ||| and t.clip_norm == 0 and n <= t.block
 C += t.slice_losses[s] => C = t.slice_losses[s]
 g[k] += other[k] => g[k] = other[k]
+begin * layer.n_inputs\n    return => 0\n    return
+- theta + begin\n        return rows => - theta\n        return rows
+t.gradient + first, count, factor) => t.gradient, count, factor)
 add_gradients(t, me, p, slices) => pass
 1@ give_gradient(t, p, s) => give_gradient(t, p, 0)
 give_gradient(t, p, 0)\n        meet => meet
