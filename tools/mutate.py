@@ -361,7 +361,9 @@ src/bpcore/_core/network.pxi
 if net.fused:\n        C = loss_pass => if False:\n        C = loss_pass
 return 1.0 / n => return 1.0
 return 1.0 / total if total > 0 else 0.0 => return 1.0
-label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
+label_row(labels, first) => labels
+row(weight, first, 1), share => weight, share
+last.z, last.a = z, a => last.z, last.a = a, z
 row(y, first, n_outputs), => y,
 x + first * n_inputs, <floating *> NULL, out => x, <floating *> NULL, out
 x + first * n_inputs, z, a => x, z, a
