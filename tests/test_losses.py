@@ -225,6 +225,15 @@ class TestExtremes:
         assert 0 <= net.backward([0]) < 1e-12
         assert np.isfinite(net.layers[0].da).all()
 
+    @pytest.mark.parametrize("K", [5, 9, 40])
+    def test_the_largest_logit_stands_anywhere(self, K, dtype, level):
+        """All the others' a have underflowed."""
+        net = passing_on("cross_entropy", K, dtype, "softmax")
+        z = 1e4 * np.eye(K)
+        labels = (np.arange(K) + 1) % K
+        for Y in (labels, np.eye(K)[labels]):
+            assert net.evaluate(z, Y) == pytest.approx(1e4, rel=RTOL["formula"][dtype])
+
     @pytest.mark.parametrize("scale", [1.0, 1e4, 1e30])
     def test_sigmoid_logits(self, scale, dtype, level):
         z = np.array([[40, -40, 0]]) * scale

@@ -100,7 +100,7 @@ def test_the_same_bits_with_options(options, weighted, always, rng):
         assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("K", [1, 2, 3, 4, 5, 9, 17])
+@pytest.mark.parametrize("K", [1, 2, 3, 4, 5, 9, 17, 70])
 @pytest.mark.parametrize(
     ("loss", "output"),
     [

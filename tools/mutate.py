@@ -178,7 +178,6 @@ c[k] = most if one > most else one => c[k] = one
 labels + first, out => labels, out
 out + first, n_outputs, s)\n            elif y => out + first, n_outputs, s + s)\n            elif y
 labels[i], out + first => labels[0], out + first
-n_outputs <= vector_length(a)) => True)
 weight + first, share, out => weight, share, out
 <floating> (share if weight == NULL else 1.0) => <floating> share
 
@@ -196,7 +195,6 @@ top = load(z, width - lanes(z)) => top = load(z, 0)
 C[i] = C[i] * s if s != 0 else 0 => C[i] = C[i] * s ||| C[i] = C[i]
 out[k] *= sf => pass
 sums[(first + j) % 16] += C[j] => sums[j % 16] += C[j] ||| sums[0] += C[j]
-settle(C) => pass
 
 src/bpcore/_math/tile.pxd
 1@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
@@ -387,7 +385,9 @@ src/bpcore/_core/network.pxi
 if net.fused:\n        C = loss_pass => if False:\n        C = loss_pass
 return 1.0 / n => return 1.0
 return 1.0 / total if total > 0 else 0.0 => return 1.0
-label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1) ||| label_row(labels, first), weight
+label_row(labels, first) => labels
+row(weight, first, 1), share => weight, share
+last.z, last.a = z, a => last.z, last.a = a, z
 row(y, first, n_outputs), => y,
 x + first * n_inputs, <floating *> NULL, out => x, <floating *> NULL, out
 x + first * n_inputs, z, a => x, z, a
@@ -400,6 +400,9 @@ and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0 => and t.l1 == 0 and t.l2 =
 and t.clip_norm == 0 and n <= t.block and slices == 1 => and n <= t.block and slices == 1 ||| and t.clip_norm == 0 and n <= t.block
 C += t.slice_losses[s] => C = t.slice_losses[s]
 g[k] += other[k] => g[k] = other[k]
+begin * layer.n_inputs\n    return => 0\n    return
+- theta + begin\n        return rows => - theta\n        return rows
+t.gradient + first, count, factor) => t.gradient, count, factor)
 add_gradients(t, me, p, slices) => pass
 1@ give_gradient(t, p, s) => give_gradient(t, p, 0)
 give_gradient(t, p, 0)\n        meet => meet

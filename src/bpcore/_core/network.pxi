@@ -332,9 +332,13 @@ cdef double blocked_run(
     cdef floating *a = z + rows * widest
     cdef double C = 0
     cdef void *work
+    cdef dense_t last = net.layers[net.n_layers - 1]
+    cdef network_t outputs = net[0]  # the last layer alone, with the z and a of a block
     if one == NULL:
         no_memory[0] = True
         return 0
+    last.z, last.a = z, a
+    outputs.layers, outputs.n_layers = &last, 1
     work = room_to_work(net, x)
     choose_sums(net, x, n)
     for k in range(blocks):
@@ -345,9 +349,8 @@ cdef double blocked_run(
                          one, other)
         else:
             predict_rows(net, x + first * n_inputs, z, a, m, one, other)
-            C += loss_block(net.loss, net.fused, z, a, row(y, first, n_outputs),
-                            label_row(labels, first), row(weight, first, 1), share, one, m,
-                            n_outputs, net.largest_loss, NULL)
+            C += loss_pass(&outputs, row(y, first, n_outputs), label_row(labels, first),
+                           row(weight, first, 1), share, net.fused, one, 0, m, NULL)
     free(work)
     free(one)
     return C

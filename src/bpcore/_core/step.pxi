@@ -221,96 +221,86 @@ cdef void give_gradient(training_t *t, const floating *p, int index) noexcept no
         layer.db = g + (<floating *> layer.b - theta)
 
 
+cdef int share_spans(const training_t *t, const member_t *me) noexcept nogil:
+    """Into how many spans a member's share of the parameters falls: its rows of every W and b."""
+    return 1 if me.threads == 1 else 2 * t.net.n_layers
+
+
+cdef Py_ssize_t share_span(
+    const training_t *t, const member_t *me, const floating *p, int span, Py_ssize_t *first
+) noexcept nogil:
+    """The length of one of them, and where it starts; alone, a member has one of everything."""
+    if me.threads == 1:
+        first[0] = 0
+        return t.n_parameters
+    return layer_span(t, me, p, span // 2, span % 2, first)
+
+
+cdef Py_ssize_t layer_span(
+    const training_t *t, const member_t *me, const floating *p, int l, bint biases,
+    Py_ssize_t *first,
+) noexcept nogil:
+    """The same of layer l's W, or its b."""
+    cdef const floating *theta = <const floating *> t.parameters
+    cdef const dense_t *layer = &t.net.layers[l]
+    cdef Py_ssize_t begin = share_begin(me, layer.n_outputs)
+    cdef Py_ssize_t rows = share_end(me, layer.n_outputs) - begin
+    if biases:
+        first[0] = <const floating *> layer.b - theta + begin
+        return rows
+    first[0] = <const floating *> layer.W - theta + begin * layer.n_inputs
+    return rows * layer.n_inputs
+
+
 cdef void add_gradients(
     training_t *t, const member_t *me, const floating *p, int slices
 ) noexcept nogil:
-    """The batch's gradient, slice after slice: this member's outputs."""
-    cdef floating *theta = <floating *> t.parameters
-    cdef dense_t *layer
-    cdef Py_ssize_t first, rows
-    cdef int l
-    if me.threads == 1:
-        add_span(t, p, 0, t.n_parameters, slices)
-        return
-    for l in range(t.net.n_layers):
-        layer = &t.net.layers[l]
-        first = share_begin(me, layer.n_outputs)
-        rows = share_end(me, layer.n_outputs) - first
-        add_span(t, p, <floating *> layer.W - theta + first * layer.n_inputs,
-                 rows * layer.n_inputs, slices)
-        add_span(t, p, <floating *> layer.b - theta + first, rows, slices)
-
-
-cdef void add_span(
-    training_t *t, const floating *p, Py_ssize_t first, Py_ssize_t count, int slices
-) noexcept nogil:
-    cdef floating *g = <floating *> t.gradient + first
+    """The batch's gradient, slice after slice: this member's share."""
+    cdef floating *g
     cdef const floating *other
-    cdef Py_ssize_t k
-    cdef int s
-    for s in range(1, slices):
-        other = <const floating *> t.gradients + (s - 1) * t.n_parameters + first
-        for k in range(count):
-            g[k] += other[k]
+    cdef Py_ssize_t first = 0, count, k
+    cdef int span, s
+    for span in range(share_spans(t, me)):
+        count = share_span(t, me, p, span, &first)
+        g = <floating *> t.gradient + first
+        for s in range(1, slices):
+            other = <const floating *> t.gradients + (s - 1) * t.n_parameters + first
+            for k in range(count):
+                g[k] += other[k]
 
 
 cdef void finish_gradient(training_t *t, const member_t *me, const floating *p) noexcept nogil:
-    """The penalties' gradient, and clipping: this member's outputs."""
-    cdef dense_t *layer
-    cdef Py_ssize_t first, rows
+    """The penalties' gradient, and clipping: this member's share."""
+    cdef Py_ssize_t first = 0, count
     cdef floating factor
-    cdef int l
+    cdef int span, l
     if t.l1 != 0 or t.l2 != 0:
         for l in range(t.net.n_layers):
-            layer = &t.net.layers[l]
-            first = share_begin(me, layer.n_outputs)
-            rows = share_end(me, layer.n_outputs) - first
-            penalty_gradient(<const floating *> layer.W + first * layer.n_inputs,
-                             <floating *> layer.dW + first * layer.n_inputs,
-                             rows * layer.n_inputs, t.l1, t.l2)
+            count = layer_span(t, me, p, l, False, &first)
+            penalty_gradient(<const floating *> t.parameters + first,
+                             <floating *> t.gradient + first, count, t.l1, t.l2)
     if t.clip_norm != 0:
         meet(me)
         factor = clip_factor(<const floating *> t.gradient, t.n_parameters, t.clip_norm)
         meet(me)
         if factor != 1:
-            for l in range(t.net.n_layers):
-                layer = &t.net.layers[l]
-                first = share_begin(me, layer.n_outputs)
-                rows = share_end(me, layer.n_outputs) - first
-                scale_by(<floating *> layer.dW + first * layer.n_inputs, rows * layer.n_inputs,
-                         factor)
-                scale_by(<floating *> layer.db + first, rows, factor)
+            for span in range(share_spans(t, me)):
+                count = share_span(t, me, p, span, &first)
+                scale_by(<floating *> t.gradient + first, count, factor)
 
 
 cdef void update_share(
-    training_t *t, const member_t *me, const floating *p, double learning_rate, double count
+    training_t *t, const member_t *me, const floating *p, double learning_rate, double steps
 ) noexcept nogil:
-    """The optimiser's step for this member's outputs."""
-    cdef floating *theta = <floating *> t.parameters
-    cdef dense_t *layer
-    cdef Py_ssize_t first, rows
-    cdef int l
-    if me.threads == 1:
-        update_span(t, p, 0, t.n_parameters, learning_rate, count)
-        return
-    for l in range(t.net.n_layers):
-        layer = &t.net.layers[l]
-        first = share_begin(me, layer.n_outputs)
-        rows = share_end(me, layer.n_outputs) - first
-        update_span(t, p, <floating *> layer.W - theta + first * layer.n_inputs,
-                    rows * layer.n_inputs, learning_rate, count)
-        update_span(t, p, <floating *> layer.b - theta + first, rows, learning_rate, count)
-
-
-cdef void update_span(
-    training_t *t, const floating *p, Py_ssize_t first, Py_ssize_t count, double learning_rate,
-    double steps,
-) noexcept nogil:
-    """The optimiser's step for `count` parameters from `first` on."""
-    update(&t.rule, <floating *> t.parameters + first, <const floating *> t.gradient + first,
-           NULL if t.first == NULL else <floating *> t.first + first,
-           NULL if t.second == NULL else <floating *> t.second + first, count, learning_rate,
-           steps)
+    """The optimiser's step for this member's share."""
+    cdef Py_ssize_t first = 0, count
+    cdef int span
+    for span in range(share_spans(t, me)):
+        count = share_span(t, me, p, span, &first)
+        update(&t.rule, <floating *> t.parameters + first, <const floating *> t.gradient + first,
+               NULL if t.first == NULL else <floating *> t.first + first,
+               NULL if t.second == NULL else <floating *> t.second + first, count, learning_rate,
+               steps)
 
 
 cdef Py_ssize_t run_stretch(
