@@ -233,12 +233,13 @@ class TestReservations:
 
     def test_goes_on_with_what_is_faster(self):
         team = threads.Team(2)
-        seconds = {False: iter([9.0, 2.0, 3.0, 8.0]), True: iter([1.0, 2.0, 2.0, 40.0, 50.0])}
+        seconds = {False: iter([1.2, 1.1, 3.0]), True: iter([2.0, 1.0, 2.0, 40.0, 50.0])}
+        assert not hired()
         for trial in range(2 * team.TRIALS):
             many, part = team.choose(2)
-            assert many == bool(trial % 2)
+            assert many == (trial < team.TRIALS)  # a run of few steps has had them
             assert part < 1
-            assert bool(hired()) == (trial > 0)
+            assert hired()
             team.record(many, 10, next(seconds[many]))
         assert team.choose(2) == (True, 1.0)  # its best was better
         for slow in seconds[True]:
@@ -248,6 +249,15 @@ class TestReservations:
         assert tried.count(True) == 1
         assert team.choose(1) == (False, 1.0)
         assert team.choose(3)[1] < 1  # another size of step: measured anew
+
+    def test_one_that_is_much_slower_is_not_tried_again(self):
+        team = threads.Team(2)
+        for _ in range(team.TRIALS):
+            assert team.choose(2)[0]
+            team.record(True, 10, 1.0)
+        assert not team.choose(2)[0]
+        team.record(False, 10, 1.9)
+        assert team.choose(2) == (True, 1.0)
 
     def test_stretches_are_whole_where_others_have_the_processors(self):
         """A trial of many threads that gets one says nothing of many, and must come to an end."""
@@ -283,8 +293,9 @@ class TestReservations:
 
     def test_a_stretch_of_no_steps_says_nothing(self):
         team = threads.Team(2)
-        team.record(False, 0, 1.0)
-        assert team.choose(2)[0] is False
+        for _ in range(team.TRIALS + 1):
+            assert team.choose(2)[0] is True
+            team.record(True, 0, 1.0)
 
 
 def test_environment_variable_and_threadpoolctl():

@@ -14,6 +14,8 @@ in use. Here stand what it imports and the tables of names; the rest is in
     snapshot    Snapshot keeps copies to go back to
     training    Training runs whole stretches of an epoch
 """
+import os
+
 import numpy as np
 
 cimport numpy as cnp
@@ -22,7 +24,7 @@ from cython cimport floating
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from bpcore import validation
@@ -46,8 +48,8 @@ from bpcore._math.network cimport (
 from bpcore._math.row_sums cimport sum_of_losses
 from bpcore._math.skip cimport skip_panel
 from bpcore._math.team cimport (
-    SLICES, barrier_t, group_of, meet, member_t, set_flag, share_begin, share_end, slice_count,
-    team_size, wait_while,
+    SLICES, barrier_t, group_of, meet, member_t, set_flag, set_flag_if, share_begin, share_end,
+    slice_count, team_size, wait_briefly, wait_while,
 )
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (

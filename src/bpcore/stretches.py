@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bpcore.trainer import Trainer
 
 # A compiled stretch of steps lasts a few milliseconds: about this many floating-point operations.
-STRETCH_OPERATIONS = 2e8
+STRETCH_OPERATIONS = 4e8
 # Parameters and optimiser state are copied about once in this many samples, which costs less than
 # 1 % of the steps in between and bounds how much is run again after a divergence.
 SNAPSHOT_SAMPLES = 4000

@@ -48,11 +48,13 @@ class Team:
     """The threads of a trainer: none before they are wanted, gone with it, or after a `with`.
 
     Whether more threads are faster depends on who else uses the processors, and that changes:
-    a team measures its steps with one thread and with all, three times each to begin with, goes on
-    with what is faster, and now and then tries the other for a short stretch.
+    a team measures its steps with all threads and with one, up to three times each to begin with,
+    goes on with what is faster, and now and then tries the other for a short stretch. All come
+    first, and one that is much slower is not tried again: a run may have few steps, and long ones.
     """
 
     TRIALS = 3
+    MUCH = 1.25  # times slower
     TRY_EVERY = 50  # stretches
     TRY_LENGTH = 0.1  # of a stretch
     FORGET = 0.25  # a slower measurement moves the memory by so much
@@ -88,10 +90,11 @@ class Team:
         self._stretches += 1
         one, many = self._trials[False], self._trials[True]
         if many < self.TRIALS:
-            if one > many:
-                self._hire()
+            self._hire()
             # Where others have the processors a trial of many gets one: ask on, in whole stretches
-            return one > many, self.TRY_LENGTH if one <= self.TRIALS else 1.0
+            return True, self.TRY_LENGTH if one <= self.TRIALS else 1.0
+        if one == 0 or (one < self.TRIALS and not self._is_much_slower(False)):
+            return False, self.TRY_LENGTH
         faster = self._seconds[True] < self._seconds[False]
         if self._stretches % self.TRY_EVERY == 0:
             return not faster, self.TRY_LENGTH
@@ -181,6 +184,10 @@ class Team:
         took = seconds / steps
         known = self._seconds.get(many, took)
         self._seconds[many] = took if took < known else known + self.FORGET * (took - known)
+
+    def _is_much_slower(self, many: bool) -> bool:
+        """Return whether steps of this kind took much longer than those of the other."""
+        return self._seconds[many] > self.MUCH * self._seconds[not many]
 
     def _hire(self) -> None:
         """Start the threads, before anything is timed."""

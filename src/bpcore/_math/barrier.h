@@ -1,4 +1,4 @@
-/* A barrier for a few threads that meet every few microseconds.
+/* A barrier for a few threads that meet every few microseconds, and flags between two of them.
  *
  * Who comes early spins, and after a while lets others have the processor: with
  * as many processors as threads nobody sleeps, with fewer nobody waits for long.
@@ -55,6 +55,18 @@ static inline int wait_while(int *flag, int value) {
     return now;
 }
 
+/* As wait_while, but for some tens of microseconds at most. */
+static inline int wait_briefly(int *flag, int value) {
+    int now, spins;
+    for (spins = 0; (now = __atomic_load_n(flag, __ATOMIC_ACQUIRE)) == value && spins < 4000; spins++)
+        SPIN();
+    return now;
+}
+/* Set the flag to `then` if it is `value`, at once; whether it was. */
+static inline int set_flag_if(int *flag, int value, int then) {
+    return __atomic_compare_exchange_n(flag, &value, then, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
 #else
 
 #define BARRIERS 0 /* one thread only */
@@ -64,6 +76,12 @@ static inline void barrier_wait(barrier_t *barrier, int threads) {
 }
 static inline void set_flag(int *flag, int value) { *flag = value; }
 static inline int wait_while(int *flag, int value) { return *flag == value ? value : *flag; }
+static inline int wait_briefly(int *flag, int value) { return *flag == value ? value : *flag; }
+static inline int set_flag_if(int *flag, int value, int then) {
+    if (*flag != value) return 0;
+    *flag = then;
+    return 1;
+}
 
 #endif
 

@@ -17,9 +17,11 @@ cdef extern from "barrier.h" nogil:
     void barrier_wait(barrier_t *barrier, int threads)
     void set_flag(int *flag, int value)
     int wait_while(int *flag, int value)
+    int wait_briefly(int *flag, int value)
+    bint set_flag_if(int *flag, int value, int then)
 
 cdef enum:
-    WORTH_A_THREAD = 150000  # multiply-adds of a step, below which a thread more does not pay
+    WORTH_A_THREAD = 350000  # multiply-adds of a step, below which a thread more does not pay
     SLICES = 16              # at most
     SLICE_ROWS = 128         # at least: a gradient's traffic must be repaid
     SLICED_PARAMETERS = 1048576  # at most, of all slices together: each has a gradient
