@@ -63,11 +63,11 @@ def test_the_same_bits(rule, batch_size, hidden, dtype, always, rng):
     X = rng.standard_normal((700, 33)).astype(dtype)
     Y = rng.standard_normal((700, 3)).astype(dtype)
     X[rng.random(X.shape) < rng.random((700, 1))] = 0
-    alone, size = trained(1, (33, 70, 17, 3), batch_size, RULES[rule], X, Y, hidden=hidden)
+    alone, size = trained(1, (33, 170, 17, 3), batch_size, RULES[rule], X, Y, hidden=hidden)
     assert size == 1
     for n_threads in (2, 3):
         state, size = trained(
-            n_threads, (33, 70, 17, 3), batch_size, RULES[rule], X, Y, hidden=hidden
+            n_threads, (33, 170, 17, 3), batch_size, RULES[rule], X, Y, hidden=hidden
         )
         assert size == n_threads
         for found, wanted in zip(state, alone, strict=True):
@@ -93,8 +93,8 @@ def test_the_same_bits_with_options(options, weighted, always, rng):
         Y = rng.integers(0, 5, 333)
     if weighted:
         options = {**options, "sample_weight": rng.uniform(0, 2, 333)}
-    alone, _ = trained(1, (40, 64, 5), 50, RULES["adam"], X, Y, **options)
-    team, size = trained(3, (40, 64, 5), 50, RULES["adam"], X, Y, **options)
+    alone, _ = trained(1, (40, 128, 5), 50, RULES["adam"], X, Y, **options)
+    team, size = trained(3, (40, 128, 5), 50, RULES["adam"], X, Y, **options)
     assert size == 2  # 50 rows of this size are work for two
     for found, wanted in zip(team, alone, strict=True):
         assert_array_equal(found, wanted)
@@ -169,6 +169,15 @@ def test_an_interrupted_start_lets_all_go_home(always, rng, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         trainer.run(X, Y)
     assert_array_equal(net.parameters, before)
+    for _ in range(50):  # and when the first rests, to be called by its flag
+        monkeypatch.setattr(threads.Team, "_start", start)
+        trainer.run(X, Y)
+        before = net.parameters.copy()
+        monkeypatch.setattr(threads.Team, "_start", failing)
+        try:
+            trainer.run(X, Y)
+        except KeyboardInterrupt:
+            assert_array_equal(net.parameters, before)  # unless the second rested as well
     monkeypatch.undo()
     trainer.run(X, Y)
     assert hired()
@@ -178,6 +187,22 @@ def test_an_interrupted_start_lets_all_go_home(always, rng, monkeypatch):
     while hired() and time.monotonic() < patience:
         time.sleep(0.01)
     assert not hired()
+
+
+@pytest.mark.parametrize("pause", [0, 2e-5, 1e-4, 1e-3])
+def test_stretches_close_together_and_far_apart(pause, always, rng):
+    """Whether a thread still rests, is just leaving or has left when the next stretch calls."""
+    X = rng.standard_normal((128, 64)).astype(np.float32)
+    nets = [bp.mlp((64, 96, 64), dtype="float32", rng=0) for _ in range(2)]
+    for n_threads, net in enumerate(nets, 1):
+        trainer = bp.Trainer(net, batch_size=None, n_threads=n_threads, shuffle=False)
+        for _ in range(200):
+            trainer.run(X, X)
+            until = time.perf_counter() + pause * rng.random()
+            while time.perf_counter() < until:
+                pass
+        assert trainer._training.threads == n_threads
+    assert_array_equal(nets[0].parameters, nets[1].parameters)
 
 
 def hired():
