@@ -61,7 +61,7 @@ def test_the_numbers_of_the_tiles(level, dtype, shape, rng):
 
 def test_zeros_are_passed_over(level, dtype, rng):
     """Nobody meets what only zeros would be multiplied by: not Inf, of which the product is NaN."""
-    n, n_inputs, n_outputs = 64, 40, 72
+    n, n_inputs, n_outputs = 64, 72, 144
     layer, _ = layers(n_inputs, n_outputs, dtype, rng)
     x = mostly_zeros(rng, (n, n_inputs), dtype)
     x[:, 7] = 0

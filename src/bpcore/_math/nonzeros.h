@@ -9,8 +9,10 @@
 
 #include "vector_parts.h"
 
+/* NONZERO_WORK is what it takes to write down an element, in multiply-adds of a vector. */
 #if defined(VECTORS_AVX512)
 
+#define NONZERO_WORK 0.7
 static inline ptrdiff_t count_nonzeros_f32(const float *p, ptrdiff_t count) {
     ptrdiff_t found = 0;
     for (ptrdiff_t i = 0; i < count; i += 16) {
@@ -61,6 +63,7 @@ static inline ptrdiff_t nonzeros_f64(const double *p, ptrdiff_t count, int32_t s
 
 #else
 
+#define NONZERO_WORK 4.0
 /* Counted in integers as wide as the numbers, so that the loops are vectors. */
 static inline ptrdiff_t count_nonzeros_f32(const float *p, ptrdiff_t count) {
     int32_t found = 0;

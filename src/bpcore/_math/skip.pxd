@@ -22,6 +22,7 @@ from bpcore._math.vector cimport (
 )
 
 cdef extern from "nonzeros.h" nogil:
+    const double NONZERO_WORK
     Py_ssize_t count_nonzeros_f32(const float *p, Py_ssize_t count)
     Py_ssize_t count_nonzeros_f64(const double *p, Py_ssize_t count)
     Py_ssize_t nonzeros_f32(const float *p, Py_ssize_t count, int32_t step, float *values,
@@ -78,8 +79,8 @@ cdef inline bint mostly_zeros(
 
     Some of the samples are looked at, every unit of each. Counted in multiply-adds of a vector:
     a nonzero element costs 1.3 for each vector of columns; each row's sums are loaded and stored
-    once for every SKIP_DEPTH k, which is worth 2; writing an element down once costs 0.7, and a
-    vector of B is copied once for all rows.
+    once for every SKIP_DEPTH k, which is worth 2; an element is written down once, and a vector of B
+    is copied once for all rows.
     """
     cdef bint by_rows = a_step == 1
     cdef Py_ssize_t samples = rows if by_rows else depth, units = depth if by_rows else rows
@@ -93,7 +94,7 @@ cdef inline bint mostly_zeros(
     for s in range(looks):
         found += count_nonzeros(at(a, samples * s // looks * stride), units)
     share = found / <double> (looks * units)
-    return 1.3 * share + 0.7 / vectors + 2.0 / step + 2.0 / rows < 1.0
+    return 1.3 * share + NONZERO_WORK / vectors + 2.0 / step + 2.0 / rows < 1.0
 
 
 cdef inline Py_ssize_t list_nonzeros(
