@@ -66,14 +66,14 @@ z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1) => z * <floating> 0.1
 return <floating> 0.16666666666666666 if absolute(z) < 3 => return <floating> 0.1666 if absolute(z) < 3
 if absolute(z) < 3 else => if absolute(z) <= 3 else ||| if z < 3 else
 top = larger(top, load(z, v * width)) => pass
-store(z, v * width, load(z, v * width) - top) => store(z, v * width, load(z, v * width))
+store(to, v * width, load(z, v * width) - top) => store(to, v * width, load(z, v * width))
 load_part(z, whole, left) - top, left => load_part(z, whole, left), left
 top = load(z, n_outputs - width) => top = load(z, 0)
 in (GELU, SILU, => in (SILU,
 total += load(e, v * width) => total = load(e, v * width)
 total = load_part(e, whole, left) if left else zero(e) => total = zero(e)
 first += some => first += rows
-load_part(a, whole, left) * total => load_part(a, whole, left)
+load_part(e, whole, left) * total => load_part(e, whole, left)
 inner += delta[m] * a[m] => inner += delta[m]
 a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner
 a[k] = exp_(a[k]) => a[k] = exp_(a[k] * <floating> 0.999)

@@ -79,8 +79,8 @@ cdef inline bint mostly_zeros(
 
     Some of the samples are looked at, every unit of each. Counted in multiply-adds of a vector:
     a nonzero element costs 1.3 for each vector of columns; each row's sums are loaded and stored
-    once for every SKIP_DEPTH k, which is worth 2; an element is written down once, and a vector of B
-    is copied once for all rows.
+    once for every SKIP_DEPTH k, which is worth 2; an element is written down once; and a vector
+    of B is copied once for all rows.
     """
     cdef bint by_rows = a_step == 1
     cdef Py_ssize_t samples = rows if by_rows else depth, units = depth if by_rows else rows
