@@ -72,7 +72,6 @@ top = load(z, n_outputs - width) => top = load(z, 0)
 in (GELU, SILU, => in (SILU,
 total += load(e, v * width) => total = load(e, v * width)
 total = load_part(e, whole, left) if left else zero(e) => total = zero(e)
-first += some => first += rows
 load_part(e, whole, left) * total => load_part(e, whole, left)
 inner += delta[m] * a[m] => inner += delta[m]
 a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner

@@ -130,6 +130,7 @@ OTHERS = {
     "logistic": Case((30, 1), "relu", "sigmoid", "binary_cross_entropy", batch_size=64),
     "autoencoder": Case((256, 64, 256), "sigmoid", "sigmoid", "squared_error", batch_size=128),
     "dynamics": Case((8, 128, 128, 128, 8), "silu", **REGRESSION, batch_size=256),
+    "mid_tanh": Case((64, 256, 256, 10), "tanh", batch_size=256),
     "flat": Case((512, 512, 10), batch_size=16),
     "fives": Case((5, 5, 5, 5, 5, 5), "tanh", **REGRESSION, batch_size=1, optimizer="SGD"),
     "broad": Case((64, 2048, 10), batch_size=64),
