@@ -15,8 +15,8 @@ from cython cimport floating
 
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.pack cimport transpose
-from bpcore._math.skip cimport mostly_zeros, skipping_product
-from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
+from bpcore._math.skip cimport mostly_zeros
+from bpcore._math.tile cimport DEPTH, product, run_panel
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, ZEROS, at, lanes, load, load_part, store, store_part, vec, vf32, vf64,
     zero,
@@ -198,19 +198,18 @@ cdef inline void gradient(
     const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, vec *db,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate, bint sparse, vec *work,
 ) noexcept nogil:
-    # All ways sum in the same order.
+    # All ways sum in the same order, so the data may choose between them.
     cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
     cdef const vec *start = dW if accumulate else NULL
-    if sparse and work != NULL and mostly_zeros(delta, 1, ld_delta, rows, n_inputs, n):
-        skipping_product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
-                         rows, n_inputs, n, work)
-    else:
-        if main > 0:
-            tiled_product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
-                          rows, main, n, work)
-        if turned > 0:
-            turned_gradient(delta, ld_delta, at(a_in, main), at(dW, main), n_inputs, n, turned,
-                            rows, accumulate)
+    if (turned == n_inputs and sparse and work != NULL
+            and mostly_zeros(delta, 1, ld_delta, rows, n_inputs, n)):
+        turned, main = 0, n_inputs
+    if main > 0:
+        product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False, rows,
+                main, n, sparse, work)
+    if turned > 0:
+        turned_gradient(delta, ld_delta, at(a_in, main), at(dW, main), n_inputs, n, turned, rows,
+                        accumulate)
     bias_gradient(delta, ld_delta, db, n, rows, accumulate)
 
 

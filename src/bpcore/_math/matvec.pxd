@@ -38,7 +38,7 @@ cdef inline void matvec_forward(
                 rows[m] = x * load_part(W, (first + m) * n_inputs, left)
             else:
                 rows[m] = zero(z)
-        rows[0] = sums(rows, count) + load_part(b, first, count)
+        rows[0] = sums(rows, count, left) + load_part(b, first, count)
         if padded:
             store(z, first, rows[0])
         else:

@@ -39,6 +39,10 @@ cdef extern from "vector_sums.h" nogil:
     void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
     vf32 sums_f32(const vf32 *x, int count)
     vf64 sums_f64(const vf64 *x, int count)
+    enum:
+        LOW_SUMS
+    vf32 low_sums_f32(const vf32 *x, int count, bint wide)
+    vf64 low_sums_f64(const vf64 *x, int count, bint wide)
 
 cdef extern from "vector_largest.h" nogil:
     vf32 larger_f32(vf32 x, vf32 y)
@@ -192,11 +196,22 @@ cdef inline void store_sums(vec *p, Py_ssize_t k, const vec *x, const vec *start
             (<double *> p)[k + i] += (<const double *> start)[i]
 
 
-cdef inline vec sums(const vec *x, int count) noexcept nogil:
-    """The sum of x[i]'s lanes in lane i < count; x holds a vector full of vectors."""
+cdef inline vec sums(const vec *x, int count, int used) noexcept nogil:
+    """The sum of x[i]'s lanes in lane i < count; x holds a vector full of vectors.
+
+    Only the first `used` lanes are not 0.
+    """
     if vec is vf32:
+        if used <= LOW_SUMS // 4:
+            return low_sums_f32(x, count, False)
+        if used <= LOW_SUMS // 2:
+            return low_sums_f32(x, count, True)
         return sums_f32(x, count)
     else:
+        if used <= LOW_SUMS // 8:
+            return low_sums_f64(x, count, False)
+        if used <= LOW_SUMS // 4:
+            return low_sums_f64(x, count, True)
         return sums_f64(x, count)
 
 

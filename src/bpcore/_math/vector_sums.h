@@ -60,6 +60,41 @@ static inline vf64 sums_f64(const vf64 *x, int count) {
     if (count > 4) s = _mm512_insertf64x4(s, sums_of_4_f64(x[4], x[5], x[6], x[7]), 1);
     return (vf64)s;
 }
+/* The same where all but the first 16 bytes, or 32 with `wide`, are 0: half the time to the result. */
+static inline __m128 low_f32(vf32 x, int wide) {
+    __m128 low = _mm512_castps512_ps128((__m512)x);
+    return wide ? _mm_add_ps(low, _mm256_extractf128_ps(_mm512_castps512_ps256((__m512)x), 1)) : low;
+}
+static inline __m128d low_f64(vf64 x, int wide) {
+    __m128d low = _mm512_castpd512_pd128((__m512d)x);
+    return wide ? _mm_add_pd(low, _mm256_extractf128_pd(_mm512_castpd512_pd256((__m512d)x), 1)) : low;
+}
+static inline __m128 low_sums_of_4(const vf32 *x, int wide) {
+    __m128 a = low_f32(x[0], wide), b = low_f32(x[1], wide);
+    __m128 c = low_f32(x[2], wide), d = low_f32(x[3], wide);
+    __m128 ab = _mm_add_ps(_mm_shuffle_ps(a, b, 0x44), _mm_shuffle_ps(a, b, 0xee));
+    __m128 cd = _mm_add_ps(_mm_shuffle_ps(c, d, 0x44), _mm_shuffle_ps(c, d, 0xee));
+    return _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd));
+}
+static inline __m128d low_sums_of_2(const vf64 *x, int wide) {
+    __m128d a = low_f64(x[0], wide), b = low_f64(x[1], wide);
+    return _mm_add_pd(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b));
+}
+static inline vf32 low_sums_f32(const vf32 *x, int count, int wide) {
+    __m512 s = _mm512_zextps128_ps512(low_sums_of_4(x, wide));
+    if (count > 4) s = _mm512_insertf32x4(s, low_sums_of_4(x + 4, wide), 1);
+    if (count > 8) s = _mm512_insertf32x4(s, low_sums_of_4(x + 8, wide), 2);
+    if (count > 12) s = _mm512_insertf32x4(s, low_sums_of_4(x + 12, wide), 3);
+    return (vf32)s;
+}
+static inline vf64 low_sums_f64(const vf64 *x, int count, int wide) {
+    __m512d s = _mm512_zextpd128_pd512(low_sums_of_2(x, wide));
+    if (count > 2) s = _mm512_insertf64x2(s, low_sums_of_2(x + 2, wide), 1);
+    if (count > 4) s = _mm512_insertf64x2(s, low_sums_of_2(x + 4, wide), 2);
+    if (count > 6) s = _mm512_insertf64x2(s, low_sums_of_2(x + 6, wide), 3);
+    return (vf64)s;
+}
+#define LOW_SUMS 16 /* bytes */
 
 #else
 
@@ -146,6 +181,12 @@ static inline vf64 sums_f64(const vf64 *x, int count) {
 }
 #endif
 
+#endif
+
+#ifndef LOW_SUMS
+#define LOW_SUMS 0
+#define low_sums_f32(x, count, wide) sums_f32(x, count)
+#define low_sums_f64(x, count, wide) sums_f64(x, count)
 #endif
 
 #endif
