@@ -599,4 +599,6 @@ def test_nan_in_the_last_row_of_much_data_changes_nothing():
     for X, Y, name in ((put(scene.X, (-1, -1), math.nan), scene.Y, "X"),
                        (scene.X, put(scene.Y, (-1, -1), math.nan), "Y")):  # fmt: skip
         for call in (scene.trainer.run, scene.net.fit, scene.trainer.step, scene.net.evaluate):
-            refuse(scene, functools.partial(call, X, Y), ValueError, [name, "nan at index (100000, "])
+            refuse(
+                scene, functools.partial(call, X, Y), ValueError, [name, "nan at index (100000, "]
+            )
