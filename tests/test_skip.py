@@ -13,7 +13,7 @@ from bpcore import reference
 # n, n_inputs, n_outputs: around vectors and panels of every level, beyond one piece of k or rows.
 SHAPES = (
     (8, 17, 33), (9, 64, 64), (16, 100, 100), (33, 31, 130), (64, 129, 65), (130, 70, 40),
-    (300, 257, 100), (40, 300, 290), (250, 40, 600),
+    (300, 257, 100), (40, 300, 290), (250, 40, 600), (64, 128, 128), (128, 64, 256),
 )  # fmt: skip
 
 

@@ -222,7 +222,7 @@ cdef inline void skipping_product(
     vec *work,  # room for SKIP_WORK elements
 ) noexcept nogil:
     """C = init + A B; c may be init."""
-    cdef vec room[SKIP_PANEL + 1]
+    cdef vec room[SKIP_PANEL + 16]  # 16: to begin at a cache line, whatever a vector is
     cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
     cdef Py_ssize_t ends[SKIP_ROWS]
     cdef int32_t *offsets = <int32_t *> at(work, SKIP_ENTRIES + SKIP_SLACK)
