@@ -41,6 +41,8 @@ MATH_FLAGS = [
     "-fno-math-errno",  # sqrt is then one instruction: nobody reads errno after it
     "-fno-trapping-math",  # `z > 0 ? z : 0` is then a vector select: nobody enables FP traps
     "-ffp-contract=fast",  # a * b + c is one fused multiply-add where the level has it
+    # Clearing a tile's sums is then no `rep stos` of memory that nobody reads.
+    "-fno-tree-loop-distribute-patterns",
     "-g0",  # debug information would make each module four times as large
 ]
 # The tile kernels are written with sizes that become constants only once they are inlined.

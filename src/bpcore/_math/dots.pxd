@@ -63,9 +63,12 @@ cdef inline void dot_rows(
     if wide > 4 and m + 4 <= columns:
         dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 4)
         m += 4
-    while m < columns:
+    if columns - m == 3:
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 3)
+    elif columns - m == 2:
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 2)
+    elif columns - m == 1:
         dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1)
-        m += 1
 
 
 cdef inline void product_of_dots(

@@ -35,8 +35,8 @@ cdef extern from "vector_parts.h" nogil:
 cdef extern from "vector_sums.h" nogil:
     float sum_f32(vf32 x)
     double sum_f64(vf64 x)
-    void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
-    void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
+    void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
+    void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
     vf32 sums_f32(const vf32 *x, int count)
     vf64 sums_f64(const vf64 *x, int count)
     enum:
@@ -185,15 +185,10 @@ cdef inline void store_sum(vec *p, Py_ssize_t k, vec x, const vec *start) noexce
 
 cdef inline void store_sums(vec *p, Py_ssize_t k, const vec *x, const vec *start) noexcept nogil:
     """p[k + i] = start[i] + the sum of x[i]'s lanes, i = 0, 1, 2, 3"""
-    cdef int i
     if vec is vf32:
-        sum4_f32(<float *> p + k, x[0], x[1], x[2], x[3])
-        for i in range(4):
-            (<float *> p)[k + i] += (<const float *> start)[i]
+        sum4_f32(<float *> p + k, <const float *> start, x[0], x[1], x[2], x[3])
     else:
-        sum4_f64(<double *> p + k, x[0], x[1], x[2], x[3])
-        for i in range(4):
-            (<double *> p)[k + i] += (<const double *> start)[i]
+        sum4_f64(<double *> p + k, <const double *> start, x[0], x[1], x[2], x[3])
 
 
 cdef inline vec sums(const vec *x, int count, int used) noexcept nogil:

@@ -1,5 +1,5 @@
 /* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
- * at once, in the same order, and puts the sums side by side; sums a vector full of vectors, of
+ * at once, in the same order, and puts start + sum side by side; sums a vector full of vectors, of
  * which the first `count` matter. */
 #ifndef BPCORE_VECTOR_SUMS_H
 #define BPCORE_VECTOR_SUMS_H
@@ -42,11 +42,11 @@ static inline __m256d sums_of_4_f64(vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
     return _mm512_castpd512_pd256(
         _mm512_permutexvar_pd(_mm512_setr_epi64(0, 2, 4, 6, 0, 0, 0, 0), s));
 }
-static inline void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
-    _mm_storeu_ps(p, sums_of_4(x0, x1, x2, x3));
+static inline void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    _mm_storeu_ps(p, _mm_add_ps(_mm_loadu_ps(start), sums_of_4(x0, x1, x2, x3)));
 }
-static inline void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
-    _mm256_storeu_pd(p, sums_of_4_f64(x0, x1, x2, x3));
+static inline void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    _mm256_storeu_pd(p, _mm256_add_pd(_mm256_loadu_pd(start), sums_of_4_f64(x0, x1, x2, x3)));
 }
 static inline vf32 sums_f32(const vf32 *x, int count) {
     __m512 s = _mm512_zextps128_ps512(sums_of_4(x[0], x[1], x[2], x[3]));
@@ -130,11 +130,13 @@ static inline double sum_f64(vf64 x) {
 
 #endif
 
-static inline void sum4_f32(float *p, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
-    p[0] = sum_f32(x0); p[1] = sum_f32(x1); p[2] = sum_f32(x2); p[3] = sum_f32(x3);
+static inline void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    p[0] = start[0] + sum_f32(x0); p[1] = start[1] + sum_f32(x1);
+    p[2] = start[2] + sum_f32(x2); p[3] = start[3] + sum_f32(x3);
 }
-static inline void sum4_f64(double *p, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
-    p[0] = sum_f64(x0); p[1] = sum_f64(x1); p[2] = sum_f64(x2); p[3] = sum_f64(x3);
+static inline void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    p[0] = start[0] + sum_f64(x0); p[1] = start[1] + sum_f64(x1);
+    p[2] = start[2] + sum_f64(x2); p[3] = start[3] + sum_f64(x3);
 }
 #if defined(VECTORS_AVX2)
 static inline __m128 sums_of_4(vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
