@@ -30,23 +30,23 @@ cdef void panel_f64 "bpcore_panel_f64"(
 
 
 cdef void skip_f32 "bpcore_skip_f32"(
-    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *values,
-    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const void *panel,
-    int vectors, int left,
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+    Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
+    Py_ssize_t ld_panel, int vectors, int left,
 ) noexcept nogil:
     """What run_skip calls."""
-    skip_panel(<vf32 *> c, ldc, <const vf32 *> init, ld_init, <const vf32 *> values, offsets,
-               ends, rows, <const vf32 *> panel, vectors, left)
+    skip_panel(<vf32 *> c, ldc, <const vf32 *> init, ld_init, <const vf32 *> a, a_row, bits, words,
+               rows, <const vf32 *> panel, ld_panel, vectors, left)
 
 
 cdef void skip_f64 "bpcore_skip_f64"(
-    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *values,
-    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const void *panel,
-    int vectors, int left,
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+    Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
+    Py_ssize_t ld_panel, int vectors, int left,
 ) noexcept nogil:
     """What run_skip calls."""
-    skip_panel(<vf64 *> c, ldc, <const vf64 *> init, ld_init, <const vf64 *> values, offsets,
-               ends, rows, <const vf64 *> panel, vectors, left)
+    skip_panel(<vf64 *> c, ldc, <const vf64 *> init, ld_init, <const vf64 *> a, a_row, bits, words,
+               rows, <const vf64 *> panel, ld_panel, vectors, left)
 
 
 cdef void forward_product(
@@ -96,7 +96,7 @@ cdef void gradient_product(
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ of the first `rows` outputs from delta on"""
     affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
-                    is_often_zero(layer.activation), <floating *> layer.work)
+                    layer.sparse, is_often_zero(layer.activation), <floating *> layer.work)
 
 
 cdef void gradient_one(

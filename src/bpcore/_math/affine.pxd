@@ -15,15 +15,18 @@ from cython cimport floating
 
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.pack cimport transpose
-from bpcore._math.skip cimport mostly_zeros
-from bpcore._math.tile cimport DEPTH, product, run_panel
+from bpcore._math.skip cimport (
+    SKIP_WORK, share_of_nonzeros, skipping_cost, skipping_product,
+)
+from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, ZEROS, at, lanes, load, load_part, store, store_part, vec, vf32, vf64,
     zero,
 )
 
 cdef enum:
-    TURNED = 64  # the most inputs for which the transpose of ∂C/∂W is worth a thought
+    TURNED = 64  # inputs for which the transpose of ∂C/∂W is computed at a time, at most
+    TURNING = 9  # samples whose multiply-adds take as long as to turn it round
     THIN_ROOM = 512  # elements of W that backward copies for thin columns, at most
 
 
@@ -194,22 +197,55 @@ cdef inline void bias_gradient(
         m += width
 
 
+cdef inline void input_skipping_gradient(
+    const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
+    vec *work,  # room for SKIP_WORK + TURNED rows elements
+) noexcept nogil:
+    """(∂C/∂W)ᵀ = a_inᵀ δ without a_in's zeros, TURNED inputs at a time, turned round on the way out.
+    """
+    cdef vec *part = at(work, SKIP_WORK)
+    cdef Py_ssize_t first = 0, some
+    while first < n_inputs:
+        some = TURNED if n_inputs - first > TURNED else n_inputs - first
+        if accumulate:
+            transpose(at(dW, first), n_inputs, part, rows, rows, some)
+        skipping_product(part, rows, part if accumulate else NULL, rows, at(a_in, first), 1,
+                         n_inputs, delta, ld_delta, False, some, rows, n, work)
+        transpose(part, rows, at(dW, first), n_inputs, some, rows)
+        first += some
+
+
 cdef inline void gradient(
     const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, vec *db,
-    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate, bint sparse, vec *work,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
+    bint sparse, bint sparse_delta, vec *work,
 ) noexcept nogil:
     # All ways sum in the same order, so the data may choose between them.
-    cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
+    cdef Py_ssize_t turned, main
     cdef const vec *start = dW if accumulate else NULL
-    if (turned == n_inputs and sparse and work != NULL
-            and mostly_zeros(delta, 1, ld_delta, rows, n_inputs, n)):
-        turned, main = 0, n_inputs
-    if main > 0:
-        product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False, rows,
-                main, n, sparse, work)
-    if turned > 0:
-        turned_gradient(delta, ld_delta, at(a_in, main), at(dW, main), n_inputs, n, turned, rows,
-                        accumulate)
+    cdef double by_delta = 1, by_input = 1
+    if sparse_delta and work != NULL:
+        by_delta = skipping_cost(delta, share_of_nonzeros(delta, ld_delta, n, rows), True, rows,
+                                 n_inputs, n)
+    if sparse and work != NULL:
+        by_input = TURNING / n + skipping_cost(
+            a_in, share_of_nonzeros(a_in, n_inputs, n, n_inputs), True,
+            TURNED if n_inputs > TURNED else n_inputs, rows, n)
+    if by_input < 1 and by_input < by_delta:
+        input_skipping_gradient(delta, ld_delta, a_in, dW, n, n_inputs, rows, accumulate, work)
+    elif by_delta < 1:
+        skipping_product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
+                         rows, n_inputs, n, work)
+    else:
+        turned = turned_columns(dW, n_inputs, rows)
+        main = n_inputs - turned
+        if main > 0:
+            tiled_product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
+                          rows, main, n, work)
+        if turned > 0:
+            turned_gradient(delta, ld_delta, at(a_in, main), at(dW, main), n_inputs, n, turned,
+                            rows, accumulate)
     bias_gradient(delta, ld_delta, db, n, rows, accumulate)
 
 
@@ -220,13 +256,14 @@ cdef inline void affine_gradient(
     floating *db,           # OUT (rows,)
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, Py_ssize_t rows,
     bint accumulate,        # add to what dW and db hold
-    bint sparse,            # as for product,
-    floating *work,         # and this
+    bint sparse,            # a_in may be mostly zeros, as for product;
+    bint sparse_delta,      # so may delta
+    floating *work,         # room for SKIP_WORK + TURNED n_outputs elements, or NULL
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ_i δ_i; dW and db overlap nothing."""
     if floating is float:
         gradient(<vf32 *> delta, n_outputs, <vf32 *> a_in, <vf32 *> dW, <vf32 *> db, n, n_inputs,
-                 rows, accumulate, sparse, <vf32 *> work)
+                 rows, accumulate, sparse, sparse_delta, <vf32 *> work)
     else:
         gradient(<vf64 *> delta, n_outputs, <vf64 *> a_in, <vf64 *> dW, <vf64 *> db, n, n_inputs,
-                 rows, accumulate, sparse, <vf64 *> work)
+                 rows, accumulate, sparse, sparse_delta, <vf64 *> work)

@@ -2,7 +2,9 @@
 from cython cimport floating
 
 from bpcore._math.activation cimport derivative_takes_z, is_often_zero
-from bpcore._math.tile cimport PAGE_BYTES, WORK
+from bpcore._math.affine cimport TURNED
+from bpcore._math.pack cimport PAGE_BYTES
+from bpcore._math.tile cimport WORK
 from bpcore._math.vector cimport LANES_F32, LANES_F64
 
 
@@ -80,9 +82,10 @@ cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexce
     """Elements of `work`: none unless rows of the layer's matrices lie whole pages apart, or may
     hold zeros to skip."""
     cdef Py_ssize_t size = sizeof(p[0]), width = vector_length(p)
+    if layer.sparse and layer.n_outputs > width:
+        return WORK + TURNED * layer.n_outputs
     if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size % PAGE_BYTES == 0:
         return WORK
-    if (layer.sparse and layer.n_outputs > width
-            or is_often_zero(layer.activation) and layer.n_inputs > width):
+    if is_often_zero(layer.activation) and layer.n_inputs > width:
         return WORK
     return 0

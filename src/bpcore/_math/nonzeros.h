@@ -1,102 +1,81 @@
-/* The nonzero numbers of a row: how many there are, and themselves, side by side, each with the
- * place that it came from.
- *
- * values[0 …] and offsets[0 …] get x and i * step of every x = p[i] != 0, in order; returned is
- * how many there are. Up to a vector behind them is overwritten.
- */
+/* Which numbers are not 0, as bits: bit k for p[k]. NaN is none that can be passed over. */
 #ifndef BPCORE_NONZEROS_H
 #define BPCORE_NONZEROS_H
 
 #include "vector_parts.h"
 
-/* NONZERO_WORK is what it takes to write down an element, in multiply-adds of a vector. */
+/* The lanes that are not 0. */
 #if defined(VECTORS_AVX512)
-
-#define NONZERO_WORK 0.7
-static inline ptrdiff_t count_nonzeros_f32(const float *p, ptrdiff_t count) {
-    ptrdiff_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i += 16) {
-        __m512 x = (__m512)(count - i >= 16 ? load_f32(p + i) : load_part_f32(p + i, (int)(count - i)));
-        found += __builtin_popcount(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NEQ_UQ));
-    }
-    return found;
+static inline unsigned nonzero_lanes_f32(vf32 x) {
+    return _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_NEQ_UQ);
 }
-static inline ptrdiff_t count_nonzeros_f64(const double *p, ptrdiff_t count) {
-    ptrdiff_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i += 8) {
-        __m512d x = (__m512d)(count - i >= 8 ? load_f64(p + i) : load_part_f64(p + i, (int)(count - i)));
-        found += __builtin_popcount(_mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_NEQ_UQ));
-    }
-    return found;
+static inline unsigned nonzero_lanes_f64(vf64 x) {
+    return _mm512_cmp_pd_mask((__m512d)x, _mm512_setzero_pd(), _CMP_NEQ_UQ);
 }
-static inline ptrdiff_t nonzeros_f32(const float *p, ptrdiff_t count, int32_t step, float *values,
-                                     int32_t *offsets) {
-    __m512i at = _mm512_mullo_epi32(
-        _mm512_set1_epi32(step),
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    ptrdiff_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i += 16) {
-        __m512 x = (__m512)(count - i >= 16 ? load_f32(p + i) : load_part_f32(p + i, (int)(count - i)));
-        __mmask16 mask = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-        _mm512_storeu_ps(values + found, _mm512_maskz_compress_ps(mask, x));
-        _mm512_storeu_si512(offsets + found, _mm512_maskz_compress_epi32(mask, at));
-        found += __builtin_popcount(mask);
-        at = _mm512_add_epi32(at, _mm512_set1_epi32(16 * step));
-    }
-    return found;
+#elif defined(VECTORS_AVX2)
+static inline unsigned nonzero_lanes_f32(vf32 x) {
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_setzero_ps(), _CMP_NEQ_UQ));
 }
-static inline ptrdiff_t nonzeros_f64(const double *p, ptrdiff_t count, int32_t step, double *values,
-                                     int32_t *offsets) {
-    __m256i at = _mm256_mullo_epi32(_mm256_set1_epi32(step),
-                                    _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    ptrdiff_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i += 8) {
-        __m512d x = (__m512d)(count - i >= 8 ? load_f64(p + i) : load_part_f64(p + i, (int)(count - i)));
-        __mmask8 mask = _mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_NEQ_UQ);
-        _mm512_storeu_pd(values + found, _mm512_maskz_compress_pd(mask, x));
-        _mm256_storeu_si256((__m256i *)(offsets + found), _mm256_maskz_compress_epi32(mask, at));
-        found += __builtin_popcount(mask);
-        at = _mm256_add_epi32(at, _mm256_set1_epi32(8 * step));
-    }
-    return found;
+static inline unsigned nonzero_lanes_f64(vf64 x) {
+    return (unsigned)_mm256_movemask_pd(_mm256_cmp_pd((__m256d)x, _mm256_setzero_pd(), _CMP_NEQ_UQ));
 }
-
+#elif defined(VECTORS_SSE)
+static inline unsigned nonzero_lanes_f32(vf32 x) {
+    return (unsigned)_mm_movemask_ps(_mm_cmpneq_ps((__m128)x, _mm_setzero_ps()));
+}
+static inline unsigned nonzero_lanes_f64(vf64 x) {
+    return (unsigned)_mm_movemask_pd(_mm_cmpneq_pd((__m128d)x, _mm_setzero_pd()));
+}
 #else
+static inline unsigned nonzero_lanes_f32(vf32 x) {
+    float lanes[LANES_F32];
+    unsigned bits = 0;
+    store_f32(lanes, x);
+    for (int k = 0; k < LANES_F32; k++) bits |= (unsigned)(lanes[k] != 0) << k;
+    return bits;
+}
+static inline unsigned nonzero_lanes_f64(vf64 x) {
+    double lanes[LANES_F64];
+    unsigned bits = 0;
+    store_f64(lanes, x);
+    for (int k = 0; k < LANES_F64; k++) bits |= (unsigned)(lanes[k] != 0) << k;
+    return bits;
+}
+#endif
 
-#define NONZERO_WORK 4.0
-/* Counted in integers as wide as the numbers, so that the loops are vectors. */
-static inline ptrdiff_t count_nonzeros_f32(const float *p, ptrdiff_t count) {
-    int32_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i++) found += p[i] != 0;
-    return found;
-}
-static inline ptrdiff_t count_nonzeros_f64(const double *p, ptrdiff_t count) {
-    int64_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i++) found += p[i] != 0;
-    return found;
-}
-/* Written always, counted only where x != 0: no branch that a processor could not foresee. */
-static inline ptrdiff_t nonzeros_f32(const float *p, ptrdiff_t count, int32_t step, float *values,
-                                     int32_t *offsets) {
-    ptrdiff_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        values[found] = p[i];
-        offsets[found] = (int32_t)i * step;
-        found += p[i] != 0;
+/* Those of p[0 … count - 1], count <= 64. */
+static inline uint64_t nonzeros_f32(const float *p, int count) {
+    uint64_t bits = 0;
+    for (int k = 0; k < count; k += LANES_F32) {
+        vf32 x = count - k >= LANES_F32 ? load_f32(p + k) : load_part_f32(p + k, count - k);
+        bits |= (uint64_t)nonzero_lanes_f32(x) << k;
     }
-    return found;
+    return bits;
 }
-static inline ptrdiff_t nonzeros_f64(const double *p, ptrdiff_t count, int32_t step, double *values,
-                                     int32_t *offsets) {
-    ptrdiff_t found = 0;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        values[found] = p[i];
-        offsets[found] = (int32_t)i * step;
-        found += p[i] != 0;
+static inline uint64_t nonzeros_f64(const double *p, int count) {
+    uint64_t bits = 0;
+    for (int k = 0; k < count; k += LANES_F64) {
+        vf64 x = count - k >= LANES_F64 ? load_f64(p + k) : load_part_f64(p + k, count - k);
+        bits |= (uint64_t)nonzero_lanes_f64(x) << k;
     }
-    return found;
+    return bits;
 }
 
+/* The lowest bit's place, of bits != 0; and how many there are. */
+#if defined(__GNUC__) || defined(__clang__)
+static inline int lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
+static inline int count_bits(uint64_t bits) { return __builtin_popcountll(bits); }
+#else
+static inline int lowest_bit(uint64_t bits) {
+    int k = 0;
+    while (!(bits >> k & 1)) k++;
+    return k;
+}
+static inline int count_bits(uint64_t bits) {
+    int count = 0;
+    for (; bits; bits &= bits - 1) count++;
+    return count;
+}
 #endif
 
 #endif

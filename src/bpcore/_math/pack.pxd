@@ -1,8 +1,16 @@
 """Copies that lie in the order in which a product reads them."""
 from bpcore._math.vector cimport (
-    at, block_side, copy_element, lanes, load, load_part, store, store_part, transpose_block, vec,
-    zero,
+    at, block_side, copy_element, element_size, lanes, load, load_part, store, store_part,
+    transpose_block, vec, zero,
 )
+
+cdef enum:
+    PAGE_BYTES = 4096
+
+
+cdef inline bint crowds(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexcept nogil:
+    """Whether `count` rows lie whole pages apart and so share a few sets of the caches."""
+    return count > 8 and stride * element_size(p) % PAGE_BYTES == 0
 
 
 cdef inline void copy_row(const vec *source, vec *to, Py_ssize_t count) noexcept nogil:

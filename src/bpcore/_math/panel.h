@@ -17,10 +17,12 @@ static void bpcore_panel_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize
                              Py_ssize_t columns, Py_ssize_t depth);
 /* And skip_panel, likewise. */
 static void bpcore_skip_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
-                            const void *values, const int32_t *offsets, const Py_ssize_t *ends,
-                            Py_ssize_t rows, const void *panel, int vectors, int left);
+                            const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
+                            Py_ssize_t rows, const void *panel, Py_ssize_t ld_panel, int vectors,
+                            int left);
 static void bpcore_skip_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
-                            const void *values, const int32_t *offsets, const Py_ssize_t *ends,
-                            Py_ssize_t rows, const void *panel, int vectors, int left);
+                            const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
+                            Py_ssize_t rows, const void *panel, Py_ssize_t ld_panel, int vectors,
+                            int left);
 
 #endif

@@ -1,152 +1,141 @@
 """C[r, :] = init[r, :] + Σ_k A[r, k] B[k, :] where most of A is 0: those k are passed over.
 
 relu gives 0 for about half of what it sees, and so does its derivative: half of
-the multiply-adds of the layers around it add 0 to a sum. A row's nonzero
-A[r, k] are written down once, side by side, and then every panel of columns takes
-just those rows of B. A tile shares a row of B among twelve rows of A; here each
-row asks for rows of its own, so B is copied into panels that fit into the
-first-level cache, whose loads are then what limits the speed: one vector a
-multiply-add, on AVX-512 about 0.78 of the limit of the multiply-adds alone. So it
-pays where less than some three quarters of A count, and `mostly_zeros` looks.
+the multiply-adds of the layers around it add 0 to a sum. Which A[r, k] are not 0 is
+written down once, a bit for each, and then every panel of columns takes just those
+rows of B. A tile shares a row of B among twelve rows of A; here each row asks for
+rows of its own, so B is copied into panels that fit into the first-level cache,
+whose loads are then what limits the speed: one vector a multiply-add, on AVX-512
+about 0.8 of the limit of the multiply-adds alone. So it pays where less than some
+three quarters of A count: `skipping_cost` looks.
 
 The sums keep their order, and adding 0 · B[k, j] to a sum changes nothing (where B
 is finite: a weight that overflowed is found by who looks at the weights). So C's
 numbers are those of the tiles, and whether zeros are skipped may depend on the
 data, on a block or on a thread.
 """
-from libc.stdint cimport int32_t
+from libc.stdint cimport uint64_t
 
-from bpcore._math.pack cimport pack_columns, pack_rows, transpose
+from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
 from bpcore._math.vector cimport (
-    ZEROS, at, broadcast, element_size, lanes, load, load_part, store, store_part, vec, vf32,
+    ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, vf32,
 )
 
 cdef extern from "nonzeros.h" nogil:
-    const double NONZERO_WORK
-    Py_ssize_t count_nonzeros_f32(const float *p, Py_ssize_t count)
-    Py_ssize_t count_nonzeros_f64(const double *p, Py_ssize_t count)
-    Py_ssize_t nonzeros_f32(const float *p, Py_ssize_t count, int32_t step, float *values,
-                            int32_t *offsets)
-    Py_ssize_t nonzeros_f64(const double *p, Py_ssize_t count, int32_t step, double *values,
-                            int32_t *offsets)
+    uint64_t nonzeros_f32(const float *p, int count)
+    uint64_t nonzeros_f64(const double *p, int count)
+    int lowest_bit(uint64_t bits)
+    int count_bits(uint64_t bits)
 
 cdef extern from "panel.h" nogil:
     void bpcore_skip_f32(
-        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *values,
-        const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const void *panel,
-        int vectors, int left,
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+        Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
+        Py_ssize_t ld_panel, int vectors, int left,
     )
     void bpcore_skip_f64(
-        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *values,
-        const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const void *panel,
-        int vectors, int left,
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+        Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
+        Py_ssize_t ld_panel, int vectors, int left,
     )
 
 cdef enum:
     SKIP_VECTORS = 8         # of a panel, at most
     SKIP_PANEL = 512         # vectors in a panel: the first-level cache
-    SKIP_DEPTH = 128         # k at a time, at most
-    SKIP_ROWS = 240          # rows at a time, at most: their lists fit into the second-level cache
-    SKIP_ENTRIES = 30720     # SKIP_ROWS * SKIP_DEPTH
-    SKIP_SLACK = 64          # a list is written to its end in whole vectors
-    SKIP_WORK = 61568        # elements of `work`: a value and an offset for each entry, and slack
-    LOOK_ROWS = 16           # samples that mostly_zeros looks at
+    SKIP_WORDS = 2           # of 64 bits: k at a time, at most
+    SKIP_ROWS = 240          # rows at a time, at most: with their k they fit into the second level
+    SKIP_WORK = SKIP_ROWS * 64 * SKIP_WORDS  # elements of `work`
+    LOOK_ROWS = 8            # samples that share_of_nonzeros looks at
 
 
-cdef inline Py_ssize_t count_nonzeros(const vec *p, Py_ssize_t count) noexcept nogil:
-    """How many of p's elements are not 0."""
+cdef inline uint64_t nonzeros(const vec *p, int count) noexcept nogil:
+    """Bit k for p[k] != 0, k < count <= 64."""
     if vec is vf32:
-        return count_nonzeros_f32(<const float *> p, count)
+        return nonzeros_f32(<const float *> p, count)
     else:
-        return count_nonzeros_f64(<const double *> p, count)
+        return nonzeros_f64(<const double *> p, count)
 
 
-cdef inline Py_ssize_t nonzeros(
-    const vec *p, Py_ssize_t count, int32_t step, vec *values, int32_t *offsets
+cdef inline Py_ssize_t panels_of(Py_ssize_t vectors) noexcept nogil:
+    """Into how many panels so many vectors of columns go."""
+    return (vectors + SKIP_VECTORS - 1) // SKIP_VECTORS
+
+
+cdef inline Py_ssize_t depth_of(Py_ssize_t vectors, Py_ssize_t depth) noexcept nogil:
+    """How many k a panel of so many vectors holds, as evenly shared out as may be."""
+    cdef Py_ssize_t most = SKIP_PANEL // vectors
+    most = 64 * SKIP_WORDS if most > 64 * SKIP_WORDS else most
+    return (depth + (depth + most - 1) // most - 1) // ((depth + most - 1) // most)
+
+
+cdef inline double share_of_nonzeros(
+    const vec *a, Py_ssize_t stride, Py_ssize_t samples, Py_ssize_t units
 ) noexcept nogil:
-    """Append p's nonzero elements and i * step of each; returns how many there are."""
-    if vec is vf32:
-        return nonzeros_f32(<const float *> p, count, step, <float *> values, offsets)
-    else:
-        return nonzeros_f64(<const double *> p, count, step, <double *> values, offsets)
-
-
-cdef inline bint mostly_zeros(
-    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
-) noexcept nogil:
-    """Whether so many of A's elements are 0 that it pays to skip them.
-
-    Some of the samples are looked at, every unit of each. Counted in multiply-adds of a vector:
-    a nonzero element costs 1.3 for each vector of columns; each row's sums are loaded and stored
-    once for every SKIP_DEPTH k, which is worth 2; an element is written down once; and a vector
-    of B is copied once for all rows.
-    """
-    cdef bint by_rows = a_step == 1
-    cdef Py_ssize_t samples = rows if by_rows else depth, units = depth if by_rows else rows
-    cdef Py_ssize_t stride = a_row if by_rows else a_step
-    cdef Py_ssize_t looks = LOOK_ROWS if samples > LOOK_ROWS else samples, found = 0, s
-    cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
-    cdef Py_ssize_t step = SKIP_DEPTH if depth > SKIP_DEPTH else depth
-    cdef double share
-    if columns <= lanes(a) or rows < 8 or depth < 8:
-        return False
+    """Of some of the samples, every unit of each; they lie `stride` apart."""
+    cdef Py_ssize_t looks = LOOK_ROWS if samples > LOOK_ROWS else samples, found = 0, s, k
+    cdef const vec *sample
     for s in range(looks):
-        found += count_nonzeros(at(a, samples * s // looks * stride), units)
-    share = found / <double> (looks * units)
-    return 1.3 * share + NONZERO_WORK / vectors + 2.0 / step + 2.0 / rows < 1.0
+        sample = at(a, samples * s // looks * stride)
+        k = 0
+        while k < units:
+            found += count_bits(nonzeros(at(sample, k), <int> (64 if units - k > 64 else units - k)))
+            k += 64
+    return found / <double> (looks * units)
 
 
-cdef inline Py_ssize_t list_nonzeros(
-    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t rows, Py_ssize_t depth,
-    int32_t step, vec *values, int32_t *offsets, Py_ssize_t *ends,
+cdef inline double skipping_cost(
+    const vec *a, double share, bint turned, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
 ) noexcept nogil:
-    """The nonzero elements of A, row after row; row r's end before ends[r]."""
-    cdef vec room[SKIP_DEPTH]
-    cdef Py_ssize_t found = 0, r = 0, i, some
-    while r < rows:
-        if a_step == 1:
-            found += nonzeros(at(a, r * a_row), depth, step, at(values, found), offsets + found)
-            ends[r] = found
-            r += 1
-        else:  # by columns: some rows are turned round first
-            some = lanes(a) if rows - r > lanes(a) else rows - r
-            transpose(at(a, r), a_step, room, depth, depth, some)
-            for i in range(some):
-                found += nonzeros(at(room, i * depth), depth, step, at(values, found),
-                                  offsets + found)
-                ends[r + i] = found
-            r += some
-    return found
+    """The time of the product with A's zeros skipped over that of the tiles, `share` not being 0.
+
+    Counted in multiply-adds of a vector of columns: a nonzero element costs 1.25 for each vector; a
+    row's sums are loaded and stored once for every panel and its k, which is worth 3 a vector, and
+    the end of its bits, which no processor foresees, 20; a vector of B is copied once for all
+    rows, and A looked through, and turned round if need be, once for all panels.
+    """
+    cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
+    cdef Py_ssize_t wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
+    cdef Py_ssize_t step = depth_of(wide, depth)
+    if columns <= lanes(a) or rows < 8 or depth < 8:
+        return 2
+    return (1.25 * share + (3 + 20.0 / wide) / step + 4.0 / rows
+            + (1.2 if turned else 0.3) / vectors)
 
 
 cdef inline void skip_row(
-    vec *c,                  # OUT (columns,)
-    const vec *init,         # IN  the same
-    const vec *values,       # IN  (count,) A[r, k] != 0
-    const int32_t *offsets,  # IN  (count,) where B[k, :] begins in the panel, in bytes
-    Py_ssize_t count,
-    const vec *panel,
-    int vectors,             # vectors and edge are constants at every call
-    bint edge,               # the last vector holds `left` columns; otherwise it is full
+    vec *c,                # OUT (columns,)
+    const vec *init,       # IN  the same
+    const vec *a,          # IN  (k,) A[r, k]
+    const uint64_t *bits,  # IN  (words,) which of them are not 0
+    int words,
+    const vec *panel,      # IN  B[k, :] at k ld
+    Py_ssize_t ld,
+    int vectors,           # vectors and edge are constants at every call
+    bint edge,             # the last vector holds `left` columns; otherwise it is full
     int left,
 ) noexcept nogil:
     """C[r, :] = init[r, :] + Σ_k A[r, k] B[k, :] of one row and panel"""
     cdef vec acc[SKIP_VECTORS]
     cdef vec ark
     cdef const vec *bk
+    cdef uint64_t rest
     cdef Py_ssize_t k, width = lanes(c)
-    cdef int v
+    cdef int v, w
     for v in range(vectors):
         if edge and v == vectors - 1:
             acc[v] = load_part(init, v * width, left)
         else:
             acc[v] = load(init, v * width)
-    for k in range(count):
-        ark = broadcast(values, k)
-        bk = <const vec *> (<const char *> panel + offsets[k])
-        for v in range(vectors):
-            acc[v] += ark * load(bk, v * width)
+    for w in range(words):
+        rest = bits[w]
+        while rest:
+            k = lowest_bit(rest)
+            rest &= rest - 1
+            ark = broadcast(a, k)
+            bk = at(panel, k * ld)
+            for v in range(vectors):
+                acc[v] += ark * load(bk, v * width)
+        a, panel = at(a, 64), at(panel, 64 * ld)
     for v in range(vectors):
         if edge and v == vectors - 1:
             store_part(c, v * width, acc[v], left)
@@ -155,63 +144,65 @@ cdef inline void skip_row(
 
 
 cdef inline void skip_rows(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *values,
-    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const vec *panel,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
+    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
     int vectors, bint edge, int left,
 ) noexcept nogil:
-    cdef Py_ssize_t r, begin = 0
+    cdef Py_ssize_t r
     for r in range(rows):
-        skip_row(at(c, r * ldc), at(init, r * ld_init), at(values, begin), offsets + begin,
-                 ends[r] - begin, panel, vectors, edge, left)
-        begin = ends[r]
+        skip_row(at(c, r * ldc), at(init, r * ld_init), at(a, r * a_row), bits + r * words, words,
+                 panel, ld, vectors, edge, left)
 
 
 cdef inline void skip_edge(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *values,
-    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const vec *panel,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
+    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
     int vectors, int left,
 ) noexcept nogil:
     """`edge` made a constant."""
     if left == lanes(c):
-        skip_rows(c, ldc, init, ld_init, values, offsets, ends, rows, panel, vectors, False, 0)
+        skip_rows(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors, False, 0)
     else:
-        skip_rows(c, ldc, init, ld_init, values, offsets, ends, rows, panel, vectors, True, left)
+        skip_rows(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors, True,
+                  left)
 
 
 cdef inline void skip_panel(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *values,
-    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const vec *panel,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
+    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
     int vectors, int left,
 ) noexcept nogil:
     """`vectors` made a constant, so that the sums are registers."""
     if vectors == 1:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 1, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 1, left)
     elif vectors == 2:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 2, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 2, left)
     elif vectors == 3:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 3, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 3, left)
     elif vectors == 4:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 4, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 4, left)
     elif vectors == 5:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 5, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 5, left)
     elif vectors == 6:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 6, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 6, left)
     elif vectors == 7:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 7, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 7, left)
     else:
-        skip_edge(c, ldc, init, ld_init, values, offsets, ends, rows, panel, 8, left)
+        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 8, left)
 
 
 cdef inline void run_skip(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *values,
-    const int32_t *offsets, const Py_ssize_t *ends, Py_ssize_t rows, const vec *panel,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
+    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
     int vectors, int left,
 ) noexcept nogil:
     """skip_panel, compiled once."""
     if vec is vf32:
-        bpcore_skip_f32(c, ldc, init, ld_init, values, offsets, ends, rows, panel, vectors, left)
+        bpcore_skip_f32(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors,
+                        left)
     else:
-        bpcore_skip_f64(c, ldc, init, ld_init, values, offsets, ends, rows, panel, vectors, left)
+        bpcore_skip_f64(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors,
+                        left)
 
 
 cdef inline void skipping_product(
@@ -224,25 +215,34 @@ cdef inline void skipping_product(
     """C = init + A B; c may be init."""
     cdef vec room[SKIP_PANEL + 16]  # 16: to begin at a cache line, whatever a vector is
     cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
-    cdef Py_ssize_t ends[SKIP_ROWS]
-    cdef int32_t *offsets = <int32_t *> at(work, SKIP_ENTRIES + SKIP_SLACK)
-    cdef Py_ssize_t width = lanes(c), r, k, j, height, step, wide, vectors
-    cdef Py_ssize_t total = (columns + width - 1) // width
-    cdef Py_ssize_t panels = (total + SKIP_VECTORS - 1) // SKIP_VECTORS
-    cdef Py_ssize_t most = (total + panels - 1) // panels
-    cdef Py_ssize_t deep = SKIP_PANEL // most if SKIP_PANEL // most < SKIP_DEPTH else SKIP_DEPTH
-    cdef Py_ssize_t steps = (depth + deep - 1) // deep
+    cdef uint64_t bits[SKIP_ROWS * SKIP_WORDS]
+    cdef Py_ssize_t width = lanes(c), total = (columns + width - 1) // width
+    cdef Py_ssize_t most = (total + panels_of(total) - 1) // panels_of(total), vectors, wide
+    cdef Py_ssize_t steps = (depth + depth_of(most, depth) - 1) // depth_of(most, depth)
     cdef Py_ssize_t chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS
+    cdef Py_ssize_t ld_a, ld_start, r, k, j, height, step, s, t, i
+    cdef const vec *ark
     cdef const vec *start
-    cdef Py_ssize_t ld_start, s, t
+    cdef int words, w
     for t in range(chunks):
         r = rows * t // chunks
         height = rows * (t + 1) // chunks - r
         for s in range(steps):
             k = depth * s // steps
             step = depth * (s + 1) // steps - k
-            list_nonzeros(at(a, r * a_row + k * a_step), a_row, a_step, height, step,
-                          <int32_t> (most * width * element_size(c)), work, offsets, ends)
+            ark, ld_a = at(a, r * a_row + k * a_step), a_row
+            if a_step != 1:
+                transpose(ark, a_step, work, step, step, height)
+                ark, ld_a = work, step
+            elif crowds(a, a_row, height):
+                for i in range(height):
+                    copy_row(at(ark, i * a_row), at(work, i * step), step)
+                ark, ld_a = work, step
+            words = <int> (step + 63) // 64
+            for i in range(height):
+                for w in range(words):
+                    bits[i * words + w] = nonzeros(
+                        at(ark, i * ld_a + 64 * w), 64 if w + 1 < words else <int> step - 64 * w)
             j = 0
             while j < columns:
                 wide = most * width if columns - j > most * width else columns - j
@@ -256,6 +256,7 @@ cdef inline void skipping_product(
                     start, ld_start = <const vec *> ZEROS, 0
                 elif k == 0:
                     start, ld_start = at(init, r * ld_init + j), ld_init
-                run_skip(at(c, r * ldc + j), ldc, start, ld_start, work, offsets, ends, height,
-                         panel, <int> vectors, <int> (wide - (vectors - 1) * width))
+                run_skip(at(c, r * ldc + j), ldc, start, ld_start, ark, ld_a, bits, words, height,
+                         panel, most * width, <int> vectors,
+                         <int> (wide - (vectors - 1) * width))
                 j += wide

@@ -11,11 +11,11 @@ Every C[r, j] is one sum over k in a fixed order, whatever tile it falls in and
 however often it is put down between: the result does not depend on how rows,
 columns and k are shared out.
 """
-from bpcore._math.pack cimport copy_row, pack_columns, pack_rows, transpose
+from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
 from bpcore._math.shallow cimport SHALLOW, shallow_panel
-from bpcore._math.skip cimport SKIP_WORK, mostly_zeros, skipping_product
+from bpcore._math.skip cimport share_of_nonzeros, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
-    TILE_ROWS, ZEROS, at, broadcast, element_size, hold, lanes, load, load_part, prefetch, store,
+    TILE_ROWS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
     store_part, vec, vf32,
 )
 
@@ -36,8 +36,7 @@ cdef extern from "panel.h" nogil:
 cdef enum:
     DEPTH = 256       # k at a time: a panel of B then fits into the first-level cache
     ROWS = 240        # rows at a time: with DEPTH their A fits into the second-level cache
-    WORK = SKIP_WORK  # elements of `work`, which holds A's part or its nonzero numbers
-    PAGE_BYTES = 4096
+    WORK = ROWS * DEPTH  # elements of `work`: a part of A, copied; no smaller than SKIP_WORK
 
 
 cdef inline void tile(
@@ -252,11 +251,6 @@ cdef inline void pack_tiles(
         r += height
 
 
-cdef inline bint crowds(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexcept nogil:
-    """Whether `count` rows lie whole pages apart and so share a few sets of the caches."""
-    return count > 8 and stride * element_size(p) % PAGE_BYTES == 0
-
-
 cdef inline void product(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
@@ -267,7 +261,8 @@ cdef inline void product(
     vec *work,        # room for WORK elements, or NULL: A stays where it lies, zeros and all
 ) noexcept nogil:
     """C = init + A B; c may be init."""
-    if sparse and work != NULL and mostly_zeros(a, a_row, a_step, rows, columns, depth):
+    if sparse and work != NULL and skipping_cost(
+            a, share_of_nonzeros(a, a_row, rows, depth), False, rows, columns, depth) < 1:
         skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
                          columns, depth, work)
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # Sparse rows are made dense about this many bytes at a time.
 _PIECE_BYTES = 32 * 2**20
@@ -77,12 +77,17 @@ def rows_in_a_piece(X: Any) -> int:
     return max(1, _PIECE_BYTES // max(1, X.shape[1] * X.dtype.itemsize))
 
 
-def pieces(data: Data, order: np.ndarray | None, batch_size: int) -> Iterator[Piece]:
-    """Yield an epoch's steps: all at once, or cut where sparse rows fill a piece."""
+def pieces(data: Data, order: np.ndarray | None, batch_size: int) -> Iterable[Piece]:
+    """Return an epoch's steps: all at once, or cut where sparse rows fill a piece."""
     steps = -(-data.X.shape[0] // batch_size)
     if isinstance(data.X, np.ndarray):
-        yield Piece(data, order, 0, steps, 0)
-        return
+        return (Piece(data, order, 0, steps, 0),)
+    return _unpacked(data, order, batch_size, steps)
+
+
+def _unpacked(
+    data: Data, order: np.ndarray | None, batch_size: int, steps: int
+) -> Iterator[Piece]:
     at_once = max(1, rows_in_a_piece(data.X) // batch_size)
     for start in range(0, steps, at_once):
         stop = min(start + at_once, steps)

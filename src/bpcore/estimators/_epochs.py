@@ -52,7 +52,8 @@ class CompiledEpochs:
         self._penalty: Any = None
         if task.alpha and self._share:
             self._penalty, self._stretch = Penalty(task.network, task.alpha, task.loss), 1
-        self._full, rest = divmod(task.data.n, task.batch_size)
+        self._n, self._steps = task.data.n, task.steps
+        self._full, rest = divmod(self._n, task.batch_size)
         self._whole = self._training(task.batch_size)
         self._rest: Any = self._training(rest) if rest else None
         self.threads: int = self._whole.threads
@@ -78,7 +79,7 @@ class CompiledEpochs:
     def run(self, order: np.ndarray | None) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
         task = self._task
-        rates = task.rule.rates(task.steps)
+        rates = task.rule.rates(self._steps)
         self._whole.reset_loss()
         self._penalties = total = 0.0
         for data, rows, start, stop, offset in pieces(task.data, order, task.batch_size):
@@ -94,7 +95,7 @@ class CompiledEpochs:
                     return math.nan
                 total = self._rest.loss_sum
         loss = (self._whole.loss_sum + total) / task.loss.value_scale
-        return (loss + self._share * self._penalties) / task.data.n
+        return (loss + self._share * self._penalties) / self._n
 
     def _stretches(
         self,

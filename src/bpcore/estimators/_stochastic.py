@@ -107,8 +107,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
                 ends.callback(hook.on_train_end, state)
                 hook.on_train_begin(state)
             while True:
-                if order is not None:
-                    order = order[_permutation(random_state, data.n)]
+                if order is not None:  # the draws of sklearn.utils.shuffle, and so its order
+                    random_state.shuffle(order)
                 loss = np.nan if diverged else epochs.run(order)
                 if np.isnan(loss):  # there is no way back from NaN
                     diverged = True
@@ -253,13 +253,6 @@ def numpy_gradient(estimator: Any) -> NumpyGradient:
         estimator._random_state,
         estimator._checked_output_weight(),
     )
-
-
-def _permutation(random_state: np.random.RandomState, n: int) -> np.ndarray:
-    """Return the shuffle of n samples that sklearn.utils.shuffle draws."""
-    permutation = np.arange(n)
-    random_state.shuffle(permutation)
-    return permutation
 
 
 def _record(estimator: Any, loss: float, n: int, validation_data: Data | None) -> None:
