@@ -280,7 +280,8 @@ cdef inline floating scaled_tail(floating x) noexcept nogil:
         p = p * y + <float> 0.011982652409
         p = p * y + <float> 0.29595023536
         p = p * y + <float> 0.71293605228
-        return p * t
+        # Rounded: in p t - c x a compiler fuses the one product here, the other one there.
+        return p * t + <float> 0
     else:
         p = 2.2366996797067127379e-7
         p = p * x + 6.9623678672585560152e-6

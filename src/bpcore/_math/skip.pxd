@@ -22,6 +22,7 @@ from bpcore._math.vector cimport (
 )
 
 cdef extern from "nonzeros.h" nogil:
+    const double LOADED
     uint64_t nonzeros_f32(const float *p, int count)
     uint64_t nonzeros_f64(const double *p, int count)
     int lowest_bit(uint64_t bits)
@@ -88,7 +89,7 @@ cdef inline double skipping_cost(
 ) noexcept nogil:
     """The time of the product with A's zeros skipped over that of the tiles, `share` not being 0.
 
-    Counted in multiply-adds of a vector of columns: a nonzero element costs 1.25 for each vector; a
+    Counted in multiply-adds of a vector of columns: a nonzero element costs LOADED for each; a
     row's sums are loaded and stored once for every panel and its k, which is worth 3 a vector, and
     the end of its bits, which no processor foresees, 20; a vector of B is copied once for all
     rows, and A looked through, and turned round if need be, once for all panels.
@@ -98,7 +99,7 @@ cdef inline double skipping_cost(
     cdef Py_ssize_t step = depth_of(wide, depth)
     if columns <= lanes(a) or rows < 8 or depth < 8:
         return 2
-    return (1.25 * share + (3 + 20.0 / wide) / step + 4.0 / rows
+    return (LOADED * share + (3 + 20.0 / wide) / step + 4.0 / rows
             + (1.2 if turned else 0.3) / vectors)
 
 
