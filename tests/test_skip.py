@@ -43,15 +43,14 @@ def test_the_numbers_of_the_tiles(level, dtype, shape, rng):
     # Behind a layer that leaves x as it is, and has no zeros in general, tiles take x.
     same = bp.Dense(n_inputs, n_inputs, "identity", dtype=dtype)
     same.W[...], same.b[...] = np.eye(n_inputs), 0
-    z = bp.Network([same, tiles], loss="squared_error", dtype=dtype).forward(x)
-    assert_array_equal(skips.z, z)
+    net = bp.Network([same, tiles], loss="squared_error", dtype=dtype)
+    assert_array_equal(skips.z, net.forward(x))
     assert 0.05 < (a > 0).mean() < 0.6
 
     dx = skips.backward(da)
-    tiles.forward(x)
-    assert_array_equal(dx, tiles.backward(skips.delta))
+    assert_array_equal(dx, net.backpropagate(skips.delta))
     for name in ("dW", "db"):
-        assert_array_equal(getattr(skips, name), getattr(tiles, name))
+        assert_array_equal(getattr(skips, name), getattr(net.layers[1], name))
 
     X, W, D = (array.astype(np.float64) for array in (x, skips.W, np.where(a > 0, da, 0)))
     for found, left, right in ((skips.z - skips.b, X, W.T), (dx, D, W), (skips.dW, D.T, X)):
@@ -81,6 +80,23 @@ def test_zeros_are_passed_over(level, dtype, rng):
     layer.a_in[5] = np.inf
     layer.backward(da)
     assert np.isfinite(layer.dW).all()
+
+
+def test_a_gradient_passes_over_its_input_s_zeros(level, dtype, rng):
+    """Where a_in has zeros and δ has none: a sample that is all 0 may have any δ."""
+    n, n_inputs, n_outputs = 64, 150, 144
+    layer = bp.Dense(n_inputs, n_outputs, "selu", dtype=dtype, rng=rng)
+    layer.b[...] = 100  # σ' = 1.05
+    x = mostly_zeros(rng, (n, n_inputs), dtype, share=0.1)
+    x[5] = 0
+    da = rng.standard_normal((n, n_outputs)).astype(dtype)
+    layer.forward(x)
+    layer.backward(da)
+    dW = layer.dW.copy()
+    da[5] = np.finfo(dtype).max
+    layer.backward(da)
+    assert np.isposinf(layer.delta[5]).all()
+    assert_array_equal(layer.dW, dW)
 
 
 def test_dense_numbers_take_the_tiles(level, dtype, rng):

@@ -259,15 +259,24 @@ load_part(delta, (i + k) * ld_delta + v * width, left) => load_part(delta, i * l
 acc[v] += load_part(delta, i * ld_delta + v * width, left)\n        i += 1 => i += 1
 bias_sums(at(delta, m), ld_delta, at(db, m), n, accumulate, 1, => bias_sums(delta, ld_delta, at(db, m), n, accumulate, 1,
 start = dW if accumulate else NULL => start = NULL
+transpose(at(dW, first), n_inputs, part, rows, rows, some) => pass
+skipping_product(part, rows, part if accumulate else NULL => skipping_product(part, rows, NULL
+some, rows, n, work)\n => some, rows, n - 1, work)\n
+transpose(part, rows, at(dW, first), n_inputs, some, rows) => transpose(part, rows, dW, n_inputs, some, rows)
 
 src/bpcore/_math/skip.pxd
 acc[v] += ark * load(bk, v * width) => acc[v] = ark * load(bk, v * width) ||| acc[v] += ark * load(panel, v * width)
-ends[r] - begin, panel, vectors, edge, left) => ends[r] - begin - 1, panel, vectors, edge, left)
-found += nonzeros(at(a, r * a_row), depth, step, at(values, found), offsets + found) => found += nonzeros(at(a, r * a_row), depth, step, at(values, found), offsets)
+rest &= rest - 1\n => rest = 0\n
+a, panel = at(a, 64), at(panel, 64 * ld) => a = at(a, 64) ||| panel = at(panel, 64 * ld)
+bits + r * words, words, => bits + r, words,
 if k == 0 and init == NULL: => if init == NULL:
-< 1.0\n => < 1e9\n ||| < 0.0\n
+return (LOADED * share => return (1e9 + share ||| return (-1e9 + share
 store_part(c, v * width, acc[v], left) => store(c, v * width, acc[v])
-steps = (depth + deep - 1) // deep => steps = depth // deep + 1 if depth < deep else depth // deep
+at(ark, i * ld_a + 64 * w), 64 if w + 1 < words => at(ark, i * ld_a), 64 if w + 1 < words
+<int> step - 64 * w) => <int> step - 64 * w - 1)
+ark, ld_a = work, step\n            elif => ark, ld_a = work, step + 1\n            elif
+copy_row(at(ark, i * a_row), at(work, i * step), step) => copy_row(at(ark, i * a_row), at(work, i * step), step - 1)
+most = SKIP_PANEL // vectors => most = 2 * SKIP_PANEL // vectors
 chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS => chunks = 1 if rows < SKIP_ROWS else rows // SKIP_ROWS
 
 src/bpcore/_math/shallow.pxd
@@ -277,13 +286,15 @@ acc[v] += ark * bk[k * vectors + v] => acc[v] = ark * bk[k * vectors + v]
 store_part(c, v * width, acc[v], count) => store(c, v * width, acc[v])
 
 src/bpcore/_math/nonzeros.h
-1@ found += __builtin_popcount(mask); => found += 1 + __builtin_popcount(mask);
-_mm512_set1_epi32(16 * step) => _mm512_set1_epi32(8 * step)
-_mm256_set1_epi32(8 * step) => _mm256_set1_epi32(4 * step)
+1@ _CMP_NEQ_UQ => _CMP_NEQ_OQ ||| _CMP_GT_OQ
+2@ _CMP_NEQ_UQ => _CMP_NEQ_OQ ||| _CMP_GT_OQ
+bits |= (uint64_t)nonzero_lanes_f32(x) << k => bits |= (uint64_t)nonzero_lanes_f32(x)
+bits |= (uint64_t)nonzero_lanes_f64(x) << k => bits |= (uint64_t)nonzero_lanes_f64(x)
+load_part_f32(p + k, count - k) => load_f32(p + k)
 
 src/bpcore/_math/matvec.pxd
 if n_inputs > width:\n        dot_rows => if n_inputs > 2 * width:\n        dot_rows
-sums(rows, count) + load_part(b, first, count) => sums(rows, count)
+sums(rows, count, left) + load_part(b, first, count) => sums(rows, count, left)
 x * load_part(W, (first + m) * n_inputs, left) => x * load_part(W, m * n_inputs, left)
 while n + 4 * width <= n_inputs: => while n + 3 * width <= n_inputs:
 fourth += dm * load(Wm, 3 * width) => fourth += dm * load(Wm, 2 * width)
