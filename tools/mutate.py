@@ -78,7 +78,7 @@ a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner
 a[k] = exp_(a[k]) => a[k] = exp_(a[k] * <floating> 0.999)
 delta[k] *= a[k] => delta[k] *= z[k]
 for m in range(n * n_outputs): => for m in range(n_outputs):
-for k in range(n): softmax_delta(a => for k in range(1): softmax_delta(a
+a, delta = a + n_outputs, delta + n_outputs => pass
 delta[k] *= tanh_derivative(a[k]) => delta[k] *= tanh_derivative(z[k])
 
 src/bpcore/_math/elementary.pxd

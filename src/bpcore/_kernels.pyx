@@ -31,7 +31,7 @@ from bpcore import validation
 
 from bpcore._math.activation cimport (
     ELU, EXP, GELU, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU, SOFTMAX,
-    SOFTPLUS, SOFTSIGN, TANH, activate, is_often_zero, to_delta,
+    SOFTPLUS, SOFTSIGN, TANH, activate, is_often_zero, softmax, softmax_delta, to_delta,
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
@@ -43,7 +43,8 @@ from bpcore._math.loss cimport (
 )
 from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
-    choose_sums, dense_t, keeps_z, network_t, sums_by_dots, whole_vectors, work_size,
+    choose_sums, dense_t, keeps_z, network_t, sums_by_dots, vector_length, whole_vectors,
+    work_size,
 )
 from bpcore._math.row_sums cimport sum_of_losses
 from bpcore._math.skip cimport skip_panel

@@ -112,22 +112,62 @@ cdef void gradient_one(
                       layer.n_inputs, rows, accumulate)
 
 
+cdef void activation_vector(int activation, const floating *z, floating *a) noexcept nogil:
+    """a = σ(z), any but softmax, of one vector: a narrow layer's sample. a may be z.
+
+    A loop of so many elements is no loop, and a function of nothing else has little to save.
+    """
+    cdef Py_ssize_t k
+    if z != a:
+        for k in range(vector_length(z)):
+            a[k] = z[k]
+    activate(activation, a, vector_length(z))
+
+
 cdef void activation_pass(
     int activation, const floating *z, floating *a, Py_ssize_t n, Py_ssize_t n_outputs,
     Py_ssize_t count,
 ) noexcept nogil:
     """a = σ(z), n samples; a may be z. `count` as for `activate`."""
     cdef Py_ssize_t first = 0, piece
-    if z == a or activation == SOFTMAX:
+    if activation == SOFTMAX:
         if z != a:
             memcpy(a, z, count * sizeof(z[0]))
-        activate(activation, a, n, n_outputs, count)
+        softmax(a, n, n_outputs)
+        return
+    if z == a:
+        activate(activation, a, count)
         return
     while first < count:  # piece by piece, so that what is copied is still near
         piece = PIECE if count - first > PIECE else count - first
         memcpy(a + first, z + first, piece * sizeof(z[0]))
-        activate(activation, a + first, 1, piece, piece)
+        activate(activation, a + first, piece)
         first += piece
+
+
+cdef void delta_vector(
+    int activation, const floating *z, const floating *a, floating *delta
+) noexcept nogil:
+    """δ = ∂C/∂a · σ'(z) of one vector, in place: as activation_vector."""
+    to_delta(activation, z, a, delta, vector_length(z))
+
+
+cdef void delta_pass(
+    int activation, const floating *z, const floating *a, floating *delta, Py_ssize_t n,
+    Py_ssize_t n_outputs, Py_ssize_t count,
+) noexcept nogil:
+    """δ = ∂C/∂a · σ'(z), n samples, in place; `count` as for `activate`."""
+    if activation == SOFTMAX:
+        softmax_delta(a, delta, n, n_outputs)
+    else:
+        to_delta(activation, z, a, delta, count)
+
+
+cdef inline bint is_one_vector(
+    const dense_t *layer, const floating *p, Py_ssize_t count
+) noexcept nogil:
+    """Whether so many elements are what activation_vector takes."""
+    return count == vector_length(p) and layer.activation != SOFTMAX
 
 
 cdef void dense_forward(
@@ -143,8 +183,12 @@ cdef void dense_forward(
         forward_one(layer, a_in, z, padded)
     else:
         forward_product(layer, a_in, z, n)
-    activation_pass(layer.activation, <const floating *> z, a, n, layer.n_outputs,
-                    whole_vectors(a_in, count) if padded else count)
+    if padded:
+        count = whole_vectors(a_in, count)
+    if is_one_vector(layer, a_in, count):
+        activation_vector(layer.activation, <const floating *> z, a)
+    else:
+        activation_pass(layer.activation, <const floating *> z, a, n, layer.n_outputs, count)
 
 
 cdef void dense_delta(
@@ -152,12 +196,17 @@ cdef void dense_delta(
 ) noexcept nogil:
     """δ = ∂C/∂a · σ'(z), from da where it is kept, else in place."""
     cdef Py_ssize_t count = n * layer.n_outputs, start = first * layer.n_outputs
+    cdef const floating *z = <const floating *> layer.z + start
+    cdef const floating *a = <const floating *> layer.a + start
     cdef floating *delta = <floating *> layer.delta + start
     if layer.da != NULL:
         memcpy(delta, <floating *> layer.da + start, count * sizeof(p[0]))
-    to_delta(layer.activation, <const floating *> layer.z + start,
-             <const floating *> layer.a + start, delta, n, layer.n_outputs,
-             whole_vectors(p, count) if padded else count)
+    if padded:
+        count = whole_vectors(p, count)
+    if is_one_vector(layer, p, count):
+        delta_vector(layer.activation, z, a, delta)
+    else:
+        delta_pass(layer.activation, z, a, delta, n, layer.n_outputs, count)
 
 
 cdef void dense_backward(

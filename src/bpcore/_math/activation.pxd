@@ -221,15 +221,18 @@ cdef inline void softmax(floating *a, Py_ssize_t n, Py_ssize_t n_outputs) noexce
         first += some
 
 cdef inline void softmax_delta(
-    const floating *a, floating *delta, Py_ssize_t n_outputs
+    const floating *a, floating *delta, Py_ssize_t n, Py_ssize_t n_outputs
 ) noexcept nogil:
     """δ_m = a_m (da_m - Σ_k da_k a_k), the Jacobian a_m (1[m = k] - a_k) times da; in place"""
-    cdef Py_ssize_t m
-    cdef floating inner = 0
-    for m in range(n_outputs):
-        inner += delta[m] * a[m]
-    for m in range(n_outputs):
-        delta[m] = a[m] * (delta[m] - inner)
+    cdef Py_ssize_t m, _i
+    cdef floating inner
+    for _i in range(n):
+        inner = 0
+        for m in range(n_outputs):
+            inner += delta[m] * a[m]
+        for m in range(n_outputs):
+            delta[m] = a[m] * (delta[m] - inner)
+        a, delta = a + n_outputs, delta + n_outputs
 
 
 cdef inline bint derivative_takes_z(int activation) noexcept nogil:
@@ -243,11 +246,9 @@ cdef inline bint is_often_zero(int activation) noexcept nogil:
 
 
 cdef inline void activate(
-    int activation,
-    floating *a,       # IN z, OUT a (n, n_outputs)
-    Py_ssize_t n,
-    Py_ssize_t n_outputs,
-    Py_ssize_t count,  # n n_outputs, or up to the end of the buffer's last vector
+    int activation,    # any but SOFTMAX
+    floating *a,       # IN z, OUT a (count,)
+    Py_ssize_t count,  # of a's elements, or up to the end of the buffer's last vector
 ) noexcept nogil:
     """a = σ(z), in place"""
     cdef Py_ssize_t k
@@ -280,17 +281,13 @@ cdef inline void activate(
         for k in range(count): a[k] = hard_sigmoid(a[k])
     elif activation == EXP:
         for k in range(count): a[k] = exp_(a[k])
-    else:
-        softmax(a, n, n_outputs)
 
 
 cdef inline void to_delta(
-    int activation,
-    const floating *restrict z,  # IN  (n, n_outputs)
-    const floating *restrict a,  # IN  (n, n_outputs)
-    floating *restrict delta,    # IN da, OUT delta (n, n_outputs)
-    Py_ssize_t n,
-    Py_ssize_t n_outputs,
+    int activation,              # any but SOFTMAX
+    const floating *restrict z,  # IN  (count,)
+    const floating *restrict a,  # IN  (count,)
+    floating *restrict delta,    # IN da, OUT delta (count,)
     Py_ssize_t count,            # as for activate
 ) noexcept nogil:
     """δ = ∂C/∂a · σ'(z), in place; delta overlaps neither z nor a."""
@@ -321,5 +318,3 @@ cdef inline void to_delta(
         for k in range(count): delta[k] *= hard_sigmoid_derivative(z[k])
     elif activation == EXP:
         for k in range(count): delta[k] *= a[k]
-    else:
-        for k in range(n): softmax_delta(a + k * n_outputs, delta + k * n_outputs, n_outputs)
