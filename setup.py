@@ -12,8 +12,10 @@ BPCORE_LEVELS
 
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -41,10 +43,10 @@ MATH_FLAGS = [
     "-fno-math-errno",  # sqrt is then one instruction: nobody reads errno after it
     "-fno-trapping-math",  # `z > 0 ? z : 0` is then a vector select: nobody enables FP traps
     "-ffp-contract=fast",  # a * b + c is one fused multiply-add where the level has it
-    # Clearing a tile's sums is then no `rep stos` of memory that nobody reads.
-    "-fno-tree-loop-distribute-patterns",
     "-g0",  # debug information would make each module four times as large
 ]
+# GCC's alone: clearing a tile's sums is then no `rep stos` of memory that nobody reads.
+NO_MEMSET = "-fno-tree-loop-distribute-patterns"
 # The tile kernels are written with sizes that become constants only once they are inlined.
 INLINE = "inline __attribute__((always_inline, unused))"
 
@@ -115,6 +117,7 @@ class BuildLevels(build_ext):
 
         self.use_clang_cl()
         msvc = self.compiler.compiler_type == "msvc"
+        self.gcc_flags = [NO_MEMSET] if not msvc and self.accepts(NO_MEMSET) else []
         for extension in self.extensions:
             extension.include_dirs += [str(MATH), numpy.get_include()]
             extension.define_macros += [
@@ -147,9 +150,18 @@ class BuildLevels(build_ext):
                     self.compiler.initialize()
                 self.compiler.cc = self.clang_cl
 
+    def accepts(self, flag):
+        """Return whether the compiler knows the flag: some of GCC's are an error to Clang."""
+        with tempfile.TemporaryDirectory() as directory:
+            source = Path(directory, "nothing.c")
+            source.write_text("int nothing;\n")
+            command = [*self.compiler.compiler_so, "-Werror", flag, "-c", str(source)]
+            output = ["-o", str(source.with_suffix(".o"))]
+            return subprocess.run([*command, *output], capture_output=True).returncode == 0
+
     def add_gcc_flags(self, extension):
         levels = X86_LEVELS if len(target_levels()) > 1 else {"baseline": []}
-        extension.extra_compile_args += MATH_FLAGS + levels[extension.level]
+        extension.extra_compile_args += MATH_FLAGS + self.gcc_flags + levels[extension.level]
         extension.define_macros += [("CYTHON_INLINE", INLINE)]
         if sys.platform.startswith("linux"):
             extension.extra_link_args += ["-Wl,--strip-all"]
