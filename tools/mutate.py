@@ -292,14 +292,21 @@ bits |= (uint64_t)nonzero_lanes_f32(x) << k => bits |= (uint64_t)nonzero_lanes_f
 bits |= (uint64_t)nonzero_lanes_f64(x) << k => bits |= (uint64_t)nonzero_lanes_f64(x)
 load_part_f32(p + k, count - k) => load_f32(p + k)
 
+src/bpcore/_core/narrow.pxi
+if z != a: => if z == a:
+store(a, 0, activated(activation, sums)) => store(a, 0, sums)
+load(z, 0), load(a, 0), da)) => load(a, 0), load(a, 0), da)) ||| load(z, 0), load(z, 0), da))
+
 src/bpcore/_math/matvec.pxd
 if n_inputs > width:\n        dot_rows => if n_inputs > 2 * width:\n        dot_rows
-sums(rows, count, left) + load_part(b, first, count) => sums(rows, count, left)
-x * load_part(W, (first + m) * n_inputs, left) => x * load_part(W, m * n_inputs, left)
+sums(rows, count, <int> n_inputs) + load_part(b, 0, count) => sums(rows, count, <int> n_inputs)
+x * load_part(W, m * n_inputs, <int> n_inputs) => x * load_part(W, 0, <int> n_inputs)
+at(W, first * n_inputs), at(b, first) => W, at(b, first) ||| at(W, first * n_inputs), b
 while n + 4 * width <= n_inputs: => while n + 3 * width <= n_inputs:
 fourth += dm * load(Wm, 3 * width) => fourth += dm * load(Wm, 2 * width)
 first += dm * load(Wm, 0) => first = dm * load(Wm, 0)
-first += broadcast(delta, m) * load_part(W, m * n_inputs + n, left) => first += broadcast(delta, 0) * load_part(W, m * n_inputs + n, left)
+total += broadcast(delta, m) * load_part(W, m * n_inputs, count) => total += broadcast(delta, 0) * load_part(W, m * n_inputs, count)
+sum_of_rows(delta, at(W, n) => sum_of_rows(delta, W
 few[r] = s * broadcast(delta, m + r) * x => few[r] = broadcast(delta, m + r) * x ||| few[r] = s * broadcast(delta, r) * x
 few[r] += load_part(dW, (m + r) * n_inputs, left) => few[r] += load_part(dW, m * n_inputs, left)
 dm = s * broadcast(delta, m)\n => dm = broadcast(delta, m)\n

@@ -31,7 +31,7 @@ from bpcore import validation
 
 from bpcore._math.activation cimport (
     ELU, EXP, GELU, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU, SOFTMAX,
-    SOFTPLUS, SOFTSIGN, TANH, activate, is_often_zero, softmax, softmax_delta, to_delta,
+    SOFTPLUS, SOFTSIGN, TANH, activate, activated, delta_of, is_often_zero, softmax, softmax_delta, to_delta,
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
@@ -41,10 +41,11 @@ from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
     SQUARED_ERROR, loss_block,
 )
-from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
+from bpcore._math.matvec cimport (
+    matvec_backward, matvec_forward, outer_product, products_of_rows, sum_of_rows,
+)
 from bpcore._math.network cimport (
-    choose_sums, dense_t, keeps_z, network_t, sums_by_dots, vector_length, whole_vectors,
-    work_size,
+    choose_sums, dense_t, keeps_z, network_t, sums_by_dots, whole_vectors, work_size,
 )
 from bpcore._math.row_sums cimport sum_of_losses
 from bpcore._math.skip cimport skip_panel
@@ -57,7 +58,7 @@ from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, penalty, penalty_gradient, rule_t,
     scale_by, update,
 )
-from bpcore._math.vector cimport LANES_F32, TILE_ROWS, vf32, vf64
+from bpcore._math.vector cimport LANES_F32, TILE_ROWS, load, load_part, store, vec, vf32, vf64
 
 cnp.import_array()
 
@@ -78,6 +79,7 @@ LOSSES = {
 }
 RULES = {"SGD": SGD, "Adam": ADAM, "RMSProp": RMSPROP, "Adagrad": ADAGRAD, "Rprop": RPROP}
 
+include "_core/narrow.pxi"
 include "_core/passes.pxi"
 include "_core/door.pxi"
 include "_core/probes.pxi"

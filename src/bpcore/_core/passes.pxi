@@ -112,18 +112,6 @@ cdef void gradient_one(
                       layer.n_inputs, rows, accumulate)
 
 
-cdef void activation_vector(int activation, const floating *z, floating *a) noexcept nogil:
-    """a = σ(z), any but softmax, of one vector: a narrow layer's sample. a may be z.
-
-    A loop of so many elements is no loop, and a function of nothing else has little to save.
-    """
-    cdef Py_ssize_t k
-    if z != a:
-        for k in range(vector_length(z)):
-            a[k] = z[k]
-    activate(activation, a, vector_length(z))
-
-
 cdef void activation_pass(
     int activation, const floating *z, floating *a, Py_ssize_t n, Py_ssize_t n_outputs,
     Py_ssize_t count,
@@ -145,13 +133,6 @@ cdef void activation_pass(
         first += piece
 
 
-cdef void delta_vector(
-    int activation, const floating *z, const floating *a, floating *delta
-) noexcept nogil:
-    """δ = ∂C/∂a · σ'(z) of one vector, in place: as activation_vector."""
-    to_delta(activation, z, a, delta, vector_length(z))
-
-
 cdef void delta_pass(
     int activation, const floating *z, const floating *a, floating *delta, Py_ssize_t n,
     Py_ssize_t n_outputs, Py_ssize_t count,
@@ -163,13 +144,6 @@ cdef void delta_pass(
         to_delta(activation, z, a, delta, count)
 
 
-cdef inline bint is_one_vector(
-    const dense_t *layer, const floating *p, Py_ssize_t count
-) noexcept nogil:
-    """Whether so many elements are what activation_vector takes."""
-    return count == vector_length(p) and layer.activation != SOFTMAX
-
-
 cdef void dense_forward(
     dense_t *layer, const floating *a_in, Py_ssize_t first, Py_ssize_t n, bint padded
 ) noexcept nogil:
@@ -179,16 +153,15 @@ cdef void dense_forward(
     cdef floating *z = <floating *> layer.z + first * layer.n_outputs
     cdef floating *a = <floating *> layer.a + first * layer.n_outputs
     a_in += first * layer.n_inputs
+    if layer.narrow and padded:
+        narrow_forward(layer, a_in, z, a)
+        return
     if n == 1 and layer.by_dots:
         forward_one(layer, a_in, z, padded)
     else:
         forward_product(layer, a_in, z, n)
-    if padded:
-        count = whole_vectors(a_in, count)
-    if is_one_vector(layer, a_in, count):
-        activation_vector(layer.activation, <const floating *> z, a)
-    else:
-        activation_pass(layer.activation, <const floating *> z, a, n, layer.n_outputs, count)
+    activation_pass(layer.activation, <const floating *> z, a, n, layer.n_outputs,
+                    whole_vectors(a_in, count) if padded else count)
 
 
 cdef void dense_delta(
@@ -196,17 +169,12 @@ cdef void dense_delta(
 ) noexcept nogil:
     """δ = ∂C/∂a · σ'(z), from da where it is kept, else in place."""
     cdef Py_ssize_t count = n * layer.n_outputs, start = first * layer.n_outputs
-    cdef const floating *z = <const floating *> layer.z + start
-    cdef const floating *a = <const floating *> layer.a + start
     cdef floating *delta = <floating *> layer.delta + start
     if layer.da != NULL:
         memcpy(delta, <floating *> layer.da + start, count * sizeof(p[0]))
-    if padded:
-        count = whole_vectors(p, count)
-    if is_one_vector(layer, p, count):
-        delta_vector(layer.activation, z, a, delta)
-    else:
-        delta_pass(layer.activation, z, a, delta, n, layer.n_outputs, count)
+    delta_pass(layer.activation, <const floating *> layer.z + start,
+               <const floating *> layer.a + start, delta, n, layer.n_outputs,
+               whole_vectors(p, count) if padded else count)
 
 
 cdef void dense_backward(
@@ -264,6 +232,9 @@ cdef void backward_pass(
     cdef dense_t *below
     for l in range(net.n_layers - 1, 0, -1):
         below = &net.layers[l - 1]
+        if net.layers[l].narrow and below.narrow and padded and below.da == NULL:
+            narrow_backward(&net.layers[l], below, dx)
+            continue
         dense_backward(&net.layers[l],
                        <floating *> (below.delta if below.da == NULL else below.da), first, n,
                        padded)

@@ -13,7 +13,7 @@ from bpcore._math.elementary cimport (
 )
 from bpcore._math.tanh_table cimport TANH_TABLE, tanh_by_table
 from bpcore._math.vector cimport (
-    at, inverse_sum, lanes, larger, largest_lane, load, load_part, load_repeated, store, store_part,
+    LANES_F32, LANES_F64, at, inverse_sum, lanes, larger, largest_lane, load, load_part, load_repeated, store, store_part,
     vec, vf32, vf64, zero,
 )
 
@@ -318,3 +318,21 @@ cdef inline void to_delta(
         for k in range(count): delta[k] *= hard_sigmoid_derivative(z[k])
     elif activation == EXP:
         for k in range(count): delta[k] *= a[k]
+
+
+cdef inline vec activated(int activation, vec z) noexcept nogil:
+    """σ(z) of one vector, any but softmax: a narrow layer's sample, which stays in registers."""
+    if vec is vf32:
+        activate(activation, <float *> &z, LANES_F32)
+    else:
+        activate(activation, <double *> &z, LANES_F64)
+    return z
+
+
+cdef inline vec delta_of(int activation, vec z, vec a, vec da) noexcept nogil:
+    """da · σ'(z) of one vector"""
+    if vec is vf32:
+        to_delta(activation, <float *> &z, <float *> &a, <float *> &da, LANES_F32)
+    else:
+        to_delta(activation, <double *> &z, <double *> &a, <double *> &da, LANES_F64)
+    return da

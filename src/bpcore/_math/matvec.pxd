@@ -13,6 +13,38 @@ from bpcore._math.vector cimport (
 )
 
 
+cdef inline vec products_of_rows(
+    vec x,          # a_in, the lanes beyond it 0
+    const vec *W,   # IN  (count, n_inputs)
+    const vec *b,   # IN  (count,)
+    Py_ssize_t n_inputs,
+    int count,      # up to a vector of outputs
+) noexcept nogil:
+    """z_m = b_m + Σ_n W[m, n] a_in[n], m < count"""
+    cdef vec rows[16]
+    cdef int m
+    for m in range(lanes(W)):
+        if m < count:
+            rows[m] = x * load_part(W, m * n_inputs, <int> n_inputs)
+        else:
+            rows[m] = zero(W)
+    return sums(rows, count, <int> n_inputs) + load_part(b, 0, count)
+
+
+cdef inline vec sum_of_rows(
+    const vec *delta,  # IN  (n_outputs,)
+    const vec *W,      # IN  (n_outputs, count), row stride n_inputs
+    Py_ssize_t n_inputs, Py_ssize_t n_outputs,
+    int count,         # up to a vector of inputs
+) noexcept nogil:
+    """∂C/∂a_in[n] = Σ_m δ_m W[m, n], n < count"""
+    cdef vec total = zero(delta)
+    cdef Py_ssize_t m
+    for m in range(n_outputs):
+        total += broadcast(delta, m) * load_part(W, m * n_inputs, count)
+    return total
+
+
 cdef inline void matvec_forward(
     const vec *a_in,  # IN  (n_inputs,)
     const vec *W,     # IN  (n_outputs, n_inputs)
@@ -23,26 +55,20 @@ cdef inline void matvec_forward(
 ) noexcept nogil:
     """z_m = b_m + Σ_n W[m, n] a_in[n]"""
     cdef Py_ssize_t first = 0, width = lanes(z)
-    cdef int left = <int> n_inputs, count, m
-    cdef vec x
-    cdef vec rows[16]
+    cdef int count
+    cdef vec x, z_m
     if n_inputs > width:
         dot_rows(z, n_outputs, b, a_in, W, n_inputs, n_outputs, 1, 8)
         return
     # A vector of z at a time: σ then finds it in one piece.
-    x = load_part(a_in, 0, left)
+    x = load_part(a_in, 0, <int> n_inputs)
     while first < n_outputs:
         count = <int> (width if n_outputs - first > width else n_outputs - first)
-        for m in range(width):
-            if m < count:
-                rows[m] = x * load_part(W, (first + m) * n_inputs, left)
-            else:
-                rows[m] = zero(z)
-        rows[0] = sums(rows, count, left) + load_part(b, first, count)
+        z_m = products_of_rows(x, at(W, first * n_inputs), at(b, first), n_inputs, count)
         if padded:
-            store(z, first, rows[0])
+            store(z, first, z_m)
         else:
-            store_part(z, first, rows[0], count)
+            store_part(z, first, z_m, count)
         first += width
 
 
@@ -75,9 +101,7 @@ cdef inline void matvec_backward(
         n += 4 * width
     while n < n_inputs:
         left = <int> (width if n_inputs - n > width else n_inputs - n)
-        first = zero(delta)
-        for m in range(n_outputs):
-            first += broadcast(delta, m) * load_part(W, m * n_inputs + n, left)
+        first = sum_of_rows(delta, at(W, n), n_inputs, n_outputs, left)
         if padded:
             store(da_in, n, first)
         else:

@@ -1,7 +1,7 @@
 """A network in C: its layers' sizes and addresses."""
 from cython cimport floating
 
-from bpcore._math.activation cimport derivative_takes_z, is_often_zero
+from bpcore._math.activation cimport SOFTMAX, derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
 from bpcore._math.pack cimport PAGE_BYTES
 from bpcore._math.tile cimport WORK
@@ -25,6 +25,7 @@ cdef struct dense_t:
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
     bint by_dots  # how the forward product is summed
+    bint narrow   # one sample, whose inputs and outputs each fit into a vector
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
     void *work    # room of work_size elements for a product, or NULL
 
@@ -72,10 +73,14 @@ cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_
 
 
 cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
-    """Every layer's by_dots, for a batch of n samples."""
+    """Every layer's by_dots and narrow, for a batch of n samples."""
+    cdef dense_t *layer
     cdef int l
     for l in range(net.n_layers):
-        net.layers[l].by_dots = sums_by_dots(&net.layers[l], p, n)
+        layer = &net.layers[l]
+        layer.by_dots = sums_by_dots(layer, p, n)
+        layer.narrow = (n == 1 and layer.n_inputs <= vector_length(p)
+                        and layer.n_outputs <= vector_length(p) and layer.activation != SOFTMAX)
 
 
 cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexcept nogil:
