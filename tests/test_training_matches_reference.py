@@ -84,6 +84,16 @@ def check_fit(net, X, Y, optimizer, given, dtype, rtol=None):
     return history
 
 
+@pytest.mark.parametrize("sizes", [(3, 2, 3, 5), (2, 2, 2, 2)], ids=str)
+@pytest.mark.parametrize("name", [name for name in bp.ACTIVATIONS if name != "softmax"])
+def test_one_sample_at_a_time(name, sizes, dtype, level, rng):
+    """Layers whose sample is one vector; of two doubles, where the second network fits in."""
+    net = bp.mlp(sizes, name, "tanh", bias_initializer="standard_normal", dtype=dtype, rng=3)
+    X, Y = rng.standard_normal((N, sizes[0])), rng.standard_normal((N, sizes[-1]))
+    given = {"epochs": 2, "batch_size": 1, "rng": 8}
+    check_fit(net, X.astype(dtype), Y.astype(dtype), bp.SGD(0.01), given, dtype)
+
+
 @pytest.mark.parametrize("extra", EXTRAS)
 @pytest.mark.parametrize("name", RULES)
 def test_every_optimizer(name, extra, dtype, level, rng):

@@ -295,7 +295,7 @@ load_part_f32(p + k, count - k) => load_f32(p + k)
 src/bpcore/_core/narrow.pxi
 if z != a: => if z == a:
 store(a, 0, activated(activation, sums)) => store(a, 0, sums)
-load(z, 0), load(a, 0), da)) => load(a, 0), load(a, 0), da)) ||| load(z, 0), load(z, 0), da))
+load(z, 0), load(a, 0), da)) => load(a, 0), load(a, 0), da))
 
 src/bpcore/_math/matvec.pxd
 if n_inputs > width:\n        dot_rows => if n_inputs > 2 * width:\n        dot_rows
@@ -339,20 +339,20 @@ return 1 / total[0] if total[0] > 1e-300 else 0 => return 1 / total[0]
 
 src/bpcore/_math/update.pxd
 theta[k] -= eta * g[k]\n => theta[k] += eta * g[k]\n
-1@ v[k] = normal(mu * v[k] - eta * g[k]) => v[k] = normal(mu * v[k] + eta * g[k])
-2@ v[k] = normal(mu * v[k] - eta * g[k]) => v[k] = normal(v[k] - eta * g[k]) ||| v[k] = mu * v[k] - eta * g[k]
-theta[k] += mu * v[k] - eta * g[k] => theta[k] += v[k] ||| theta[k] += mu * v[k]
+1@ v[k] = normal(mu * v[k] - product(eta, g[k])) => v[k] = normal(mu * v[k] + product(eta, g[k]))
+2@ v[k] = normal(mu * v[k] - product(eta, g[k])) => v[k] = normal(v[k] - product(eta, g[k])) ||| v[k] = mu * v[k] - product(eta, g[k])
+theta[k] += mu * v[k] - product(eta, g[k]) => theta[k] += v[k] ||| theta[k] += mu * v[k]
 theta[k] += v[k]\n => theta[k] += mu * v[k]\n
 (learning_rate / (1 - pow(rule.beta_1, t))) => learning_rate
 (1 / sqrt(1 - pow(rule.beta_2, t))) => 1 ||| (1 / (1 - pow(rule.beta_2, t)))
 rest_1 = <floating> (1 - rule.beta_1) => rest_1 = 1
 rest_2 = <floating> (1 - rule.beta_2) => rest_2 = 1
 (1 - learning_rate * rule.weight_decay) => 1 ||| (1 - rule.weight_decay)
-normal(beta_1 * m[k] + rest_1 * g[k]) => normal(beta_2 * m[k] + rest_1 * g[k]) ||| beta_1 * m[k] + rest_1 * g[k]
-normal(beta_2 * v[k] + rest_2 * g[k] * g[k]) => normal(beta_1 * v[k] + rest_2 * g[k] * g[k]) ||| normal(beta_2 * v[k] + rest_2 * g[k])
+normal(beta_1 * m[k] + product(rest_1, g[k])) => normal(beta_2 * m[k] + product(rest_1, g[k])) ||| beta_1 * m[k] + product(rest_1, g[k])
+normal(beta_2 * v[k] + product(rest_2 * g[k], g[k])) => normal(beta_1 * v[k] + product(rest_2 * g[k], g[k])) ||| normal(beta_2 * v[k] + product(rest_2, g[k]))
 (root(v[k]) * correction + epsilon) => (root(v[k] + epsilon) * correction) ||| ((root(v[k]) + epsilon) * correction)
 theta[k] = keep * theta[k] - eta => theta[k] = keep * (theta[k] - eta
-normal(rho * v[k] + rest * g[k] * g[k]) => normal(v[k] + rest * g[k] * g[k]) ||| rho * v[k] + rest * g[k] * g[k]
+normal(rho * v[k] + product(rest * g[k], g[k])) => normal(v[k] + product(rest * g[k], g[k])) ||| rho * v[k] + product(rest * g[k], g[k])
 rest = <floating> (1 - rule.rho) => rest = 1
 1@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
 2@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
@@ -369,7 +369,7 @@ absolutes[i] += absolute(W[k + i]) => absolutes[i] += W[k + i]
 absolutes[0] += absolute(W[k]) => absolutes[0] += W[k]
 squares[i] += <double> W[k + i] * W[k + i] => squares[i] += W[k + i]
 squares[0] += <double> W[k] * W[k] => squares[0] += W[k]
-dW[k] += lambda_2 * W[k] + lambda_1 * sign(W[k]) => dW[k] += lambda_1 * sign(W[k]) ||| dW[k] += lambda_2 * W[k] + lambda_1 ||| dW[k] += lambda_2 * W[k]
+dW[k] += lambda_2 * W[k] + product(lambda_1, sign(W[k])) => dW[k] += lambda_1 * sign(W[k]) ||| dW[k] += lambda_2 * W[k] + lambda_1 ||| dW[k] += lambda_2 * W[k]
 return l1 * absolutes[0] + 0.5 * l2 * squares[0] => return l1 * absolutes[0] + l2 * squares[0] ||| return 0.5 * l2 * squares[0]
 squares += (g[k] / largest) * (g[k] / largest) => squares += g[k] / largest
 norm = largest * sqrt(squares) => norm = sqrt(squares)

@@ -38,6 +38,16 @@ cdef inline floating with_sign_of(floating x, floating magnitude) noexcept nogil
         return copysign(magnitude, x)
 
 
+cdef inline floating product(floating x, floating y) noexcept nogil:
+    """x y, rounded.
+
+    Of x y + u v a compiler may take either product into a fused multiply-add, and the other one in
+    the elements that a loop over vectors leaves: the bits would depend on where an element lies. A
+    product to which 0 is added is no product any more.
+    """
+    return x * y + <floating> 0
+
+
 cdef inline floating clamp(floating x, floating low, floating high) noexcept nogil:
     """min(max(x, low), high); NaN stays NaN."""
     x = low if x < low else x
@@ -280,8 +290,7 @@ cdef inline floating scaled_tail(floating x) noexcept nogil:
         p = p * y + <float> 0.011982652409
         p = p * y + <float> 0.29595023536
         p = p * y + <float> 0.71293605228
-        # Rounded: in p t - c x a compiler fuses the one product here, the other one there.
-        return p * t + <float> 0
+        return product(p, t)
     else:
         p = 2.2366996797067127379e-7
         p = p * x + 6.9623678672585560152e-6

@@ -10,7 +10,7 @@ from libc.float cimport DBL_MIN, FLT_MIN
 from libc.math cimport pow, sqrt, sqrtf
 from libc.stdint cimport int32_t, int64_t
 
-from bpcore._math.elementary cimport absolute
+from bpcore._math.elementary cimport absolute, product
 from bpcore._math.vector cimport bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits
 
 cdef enum:
@@ -79,11 +79,11 @@ cdef inline void momentum(
     cdef floating eta = <floating> learning_rate, mu = <floating> rule.momentum
     if rule.nesterov:
         for k in range(count):
-            v[k] = normal(mu * v[k] - eta * g[k])
-            theta[k] += mu * v[k] - eta * g[k]
+            v[k] = normal(mu * v[k] - product(eta, g[k]))
+            theta[k] += mu * v[k] - product(eta, g[k])
     else:
         for k in range(count):
-            v[k] = normal(mu * v[k] - eta * g[k])
+            v[k] = normal(mu * v[k] - product(eta, g[k]))
             theta[k] += v[k]
 
 
@@ -105,8 +105,8 @@ cdef inline void adam(
     cdef floating epsilon = <floating> rule.epsilon
     cdef floating keep = <floating> (1 - learning_rate * rule.weight_decay)
     for k in range(count):
-        m[k] = normal(beta_1 * m[k] + rest_1 * g[k])
-        v[k] = normal(beta_2 * v[k] + rest_2 * g[k] * g[k])
+        m[k] = normal(beta_1 * m[k] + product(rest_1, g[k]))
+        v[k] = normal(beta_2 * v[k] + product(rest_2 * g[k], g[k]))
         theta[k] = keep * theta[k] - eta * m[k] / (root(v[k]) * correction + epsilon)
 
 
@@ -119,7 +119,7 @@ cdef inline void rmsprop(
     cdef floating eta = <floating> learning_rate, epsilon = <floating> rule.epsilon
     cdef floating rho = <floating> rule.rho, rest = <floating> (1 - rule.rho)
     for k in range(count):
-        v[k] = normal(rho * v[k] + rest * g[k] * g[k])
+        v[k] = normal(rho * v[k] + product(rest * g[k], g[k]))
         theta[k] -= eta * g[k] / (root(v[k]) + epsilon)
 
 
@@ -219,7 +219,7 @@ cdef inline void penalty_gradient(
     cdef Py_ssize_t k
     cdef floating lambda_1 = <floating> l1, lambda_2 = <floating> l2
     for k in range(count):
-        dW[k] += lambda_2 * W[k] + lambda_1 * sign(W[k])
+        dW[k] += lambda_2 * W[k] + product(lambda_1, sign(W[k]))
 
 
 cdef inline floating largest_absolute(
