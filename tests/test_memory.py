@@ -12,6 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
+from bpcore.memory import LINE_BYTES, PAGE_BYTES, aligned_zeros
 
 linux = pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="reads /proc")
 
@@ -396,3 +397,29 @@ def test_out_that_is_refused_for_its_input_is_not_touched(predictor):
     with pytest.raises(ValueError, match="nan"):
         net.predict(np.full_like(X, np.nan), out)
     assert not out.any()
+
+
+@pytest.mark.parametrize("count", [0, 1, 37, 500, 1000, 1008, 1009, 5000])
+def test_vectors_begin_at_a_line_and_small_ones_lie_in_a_page(count, rng):
+    """A vector read at their end may reach as far as a line beyond it."""
+    kept = []
+    for _ in range(300):
+        kept.append(np.empty(rng.integers(1, 6000), np.uint8))  # so that addresses differ
+        array = aligned_zeros(count, np.dtype("float32"))
+        kept.append(array)
+        start = array.__array_interface__["data"][0]
+        assert array.shape == (count,)
+        assert not array.any()
+        if count:
+            assert start % LINE_BYTES == 0
+            reach = start % PAGE_BYTES + array.nbytes + LINE_BYTES
+            assert reach <= PAGE_BYTES or array.nbytes + LINE_BYTES > PAGE_BYTES
+
+
+def test_a_network_s_vectors_do(rng):
+    for _ in range(50):
+        net = bp.mlp((3, 2, 3, 5), "sigmoid", rng=rng)
+        for array in (net.parameters, net.gradient):
+            start = array.__array_interface__["data"][0]
+            assert start % LINE_BYTES == 0
+            assert start // PAGE_BYTES == (start + array.nbytes) // PAGE_BYTES

@@ -23,15 +23,17 @@ from cpython.object cimport PyObject
 from cython cimport floating
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport isfinite
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from bpcore import validation
+from bpcore.memory import aligned_bytes
 
 from bpcore._math.activation cimport (
     ELU, EXP, GELU, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU, SOFTMAX,
-    SOFTPLUS, SOFTSIGN, TANH, activate, activated, delta_of, is_often_zero, softmax, softmax_delta, to_delta,
+    SOFTPLUS, SOFTSIGN, TANH, activate, activated, delta_of, is_often_zero, softmax,
+    softmax_delta, to_delta,
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row

@@ -104,9 +104,9 @@ cdef class Training:
             self.members[k].net.layers = <dense_t *> (self.blocks + self.groups) + k * n_layers
             memcpy(self.members[k].net.layers, network.c.layers, n_layers * sizeof(dense_t))
         # Counted first, then handed out, by the same walk.
-        self.arena = np.empty(self.lay_out(NULL, itemsize) + 64, dtype=np.uint8)
-        self.lay_out(<char *> ((<size_t> data(self.arena) + 63) // 64 * 64), itemsize)
-        self.arena[...] = 0  # the lanes that fill up a last vector hold numbers, not noise
+        # Zeros: the lanes that fill up a last vector hold numbers, not noise.
+        self.arena = aligned_bytes(self.lay_out(NULL, itemsize))
+        self.lay_out(<char *> data(self.arena), itemsize)
 
     def __dealloc__(self):
         free(self.members)

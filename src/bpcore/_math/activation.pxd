@@ -13,8 +13,8 @@ from bpcore._math.elementary cimport (
 )
 from bpcore._math.tanh_table cimport TANH_TABLE, tanh_by_table
 from bpcore._math.vector cimport (
-    LANES_F32, LANES_F64, at, inverse_sum, lanes, larger, largest_lane, load, load_part, load_repeated, store, store_part,
-    vec, vf32, vf64, zero,
+    LANES_F32, LANES_F64, at, inverse_sum, lanes, larger, largest_lane, load, load_part,
+    load_repeated, store, store_part, vec, vf32, vf64, zero,
 )
 
 cdef enum:

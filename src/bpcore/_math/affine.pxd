@@ -202,8 +202,7 @@ cdef inline void input_skipping_gradient(
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
     vec *work,  # room for SKIP_WORK + TURNED rows elements
 ) noexcept nogil:
-    """(∂C/∂W)ᵀ = a_inᵀ δ without a_in's zeros, TURNED inputs at a time, turned round on the way out.
-    """
+    """(∂C/∂W)ᵀ = a_inᵀ δ without a_in's zeros, TURNED inputs at a time, turned round at the end."""
     cdef vec *part = at(work, SKIP_WORK)
     cdef Py_ssize_t first = 0, some
     while first < n_inputs:

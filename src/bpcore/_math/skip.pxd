@@ -75,11 +75,13 @@ cdef inline double share_of_nonzeros(
     """Of some of the samples, every unit of each; they lie `stride` apart."""
     cdef Py_ssize_t looks = LOOK_ROWS if samples > LOOK_ROWS else samples, found = 0, s, k
     cdef const vec *sample
+    cdef int some
     for s in range(looks):
         sample = at(a, samples * s // looks * stride)
         k = 0
         while k < units:
-            found += count_bits(nonzeros(at(sample, k), <int> (64 if units - k > 64 else units - k)))
+            some = <int> (64 if units - k > 64 else units - k)
+            found += count_bits(nonzeros(at(sample, k), some))
             k += 64
     return found / <double> (looks * units)
 

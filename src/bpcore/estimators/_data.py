@@ -85,9 +85,7 @@ def pieces(data: Data, order: np.ndarray | None, batch_size: int) -> Iterable[Pi
     return _unpacked(data, order, batch_size, steps)
 
 
-def _unpacked(
-    data: Data, order: np.ndarray | None, batch_size: int, steps: int
-) -> Iterator[Piece]:
+def _unpacked(data: Data, order: np.ndarray | None, batch_size: int, steps: int) -> Iterator[Piece]:
     at_once = max(1, rows_in_a_piece(data.X) // batch_size)
     for start in range(0, steps, at_once):
         stop = min(start + at_once, steps)
