@@ -10,10 +10,11 @@ from numpy.testing import assert_array_equal
 import bpcore as bp
 from bpcore import reference
 
-# n, n_inputs, n_outputs: around vectors and panels of every level, beyond one piece of k or rows.
+# n, n_inputs, n_outputs: around vectors and panels of every level, beyond one piece of k or rows;
+# rows that lie whole pages apart.
 SHAPES = (
     (8, 17, 33), (9, 64, 64), (16, 100, 100), (33, 31, 130), (64, 129, 65), (130, 70, 40),
-    (300, 257, 100), (40, 300, 290), (250, 40, 600), (64, 128, 128), (128, 64, 256),
+    (300, 257, 100), (40, 300, 290), (250, 40, 600), (64, 128, 128), (128, 64, 256), (24, 1024, 70),
 )  # fmt: skip
 
 
@@ -97,6 +98,15 @@ def test_a_gradient_passes_over_its_input_s_zeros(level, dtype, rng):
     layer.backward(da)
     assert np.isposinf(layer.delta[5]).all()
     assert_array_equal(layer.dW, dW)
+
+
+def test_nan_is_no_zero(level, dtype, rng):
+    net = bp.mlp((20, 72, 40), "relu", "identity", dtype=dtype, rng=rng)
+    net.layers[0].b[...] = -1000
+    X = rng.standard_normal((64, 20))
+    assert np.isfinite(net.forward(X)).all()
+    net.layers[0].b[7] = np.nan
+    assert np.isnan(net.forward(X)).all()
 
 
 def test_dense_numbers_take_the_tiles(level, dtype, rng):
