@@ -15,9 +15,7 @@ from cython cimport floating
 
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.pack cimport transpose
-from bpcore._math.skip cimport (
-    SKIP_WORK, share_of_nonzeros, skipping_cost, skipping_product,
-)
+from bpcore._math.skip cimport SKIP_WORK, skipping_cost, skipping_product
 from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, ZEROS, at, lanes, load, load_part, store, store_part, vec, vf32, vf64,
@@ -26,7 +24,7 @@ from bpcore._math.vector cimport (
 
 cdef enum:
     TURNED = 64  # inputs for which the transpose of ∂C/∂W is computed at a time, at most
-    TURNING = 9  # samples whose multiply-adds take as long as to turn it round
+    TURNING = 15  # samples whose multiply-adds take as long as to turn it round
     THIN_ROOM = 512  # elements of W that backward copies for thin columns, at most
 
 
@@ -215,30 +213,34 @@ cdef inline void input_skipping_gradient(
         first += some
 
 
+cdef inline double whole(const vec *p, Py_ssize_t columns) noexcept nogil:
+    """How many vectors hold so many columns."""
+    return (columns + lanes(p) - 1) // lanes(p)
+
+
 cdef inline void gradient(
     const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, vec *db,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
     bint sparse, bint sparse_delta, vec *work,
 ) noexcept nogil:
     # All ways sum in the same order, so the data may choose between them.
-    cdef Py_ssize_t turned, main
-    cdef const vec *start = dW if accumulate else NULL
+    cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
+    cdef double vectors = whole(dW, main) * rows + whole(dW, rows) * turned
     cdef double by_delta = 1, by_input = 1
+    cdef const vec *start = dW if accumulate else NULL
     if sparse_delta and work != NULL:
-        by_delta = skipping_cost(delta, share_of_nonzeros(delta, ld_delta, n, rows), True, rows,
-                                 n_inputs, n)
+        by_delta = rows * whole(dW, n_inputs) / vectors * skipping_cost(
+            delta, 1, ld_delta, False, rows, n_inputs, n, rows)
     if sparse and work != NULL:
-        by_input = TURNING / n + skipping_cost(
-            a_in, share_of_nonzeros(a_in, n_inputs, n, n_inputs), True,
-            TURNED if n_inputs > TURNED else n_inputs, rows, n)
+        by_input = n_inputs * whole(dW, rows) / vectors * skipping_cost(
+            a_in, 1, n_inputs, False, n_inputs, rows, n, TURNED if n_inputs > TURNED else n_inputs)
+        by_input += (2 if accumulate else 1) * TURNING / <double> n
     if by_input < 1 and by_input < by_delta:
         input_skipping_gradient(delta, ld_delta, a_in, dW, n, n_inputs, rows, accumulate, work)
     elif by_delta < 1:
         skipping_product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
                          rows, n_inputs, n, work)
     else:
-        turned = turned_columns(dW, n_inputs, rows)
-        main = n_inputs - turned
         if main > 0:
             tiled_product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
                           rows, main, n, work)

@@ -87,22 +87,29 @@ cdef inline double share_of_nonzeros(
 
 
 cdef inline double skipping_cost(
-    const vec *a, double share, bint turned, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, bint by_columns,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    Py_ssize_t at_once,  # rows
 ) noexcept nogil:
-    """The time of the product with A's zeros skipped over that of the tiles, `share` not being 0.
+    """The time of the product with A's zeros skipped over that of the tiles.
 
     Counted in multiply-adds of a vector of columns: a nonzero element costs LOADED for each; a
-    row's sums are loaded and stored once for every panel and its k, which is worth 3 a vector, and
-    the end of its bits, which no processor foresees, 20; a vector of B is copied once for all
-    rows, and A looked through, and turned round if need be, once for all panels.
+    row's sums are loaded and stored once for every panel and its k, and the end of its bits, which
+    no processor foresees, is worth 20; a vector of B is copied once for all rows, which the tiles
+    do too where B lies by columns; A is looked through, and turned round if need be, once for all
+    panels.
     """
+    cdef bint turned = a_step != 1
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
     cdef Py_ssize_t wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
-    cdef Py_ssize_t step = depth_of(wide, depth)
-    if columns <= lanes(a) or rows < 8 or depth < 8:
+    cdef double cost = (1.0 / depth_of(wide, depth) + 0.3 / wide
+                        + (0.0 if by_columns else 3.0) / at_once
+                        + (0.6 if turned else 0.3) / vectors)
+    if columns <= lanes(a) or rows < 8 or depth < 8 or cost >= 1:
         return 2
-    return (LOADED * share + (3 + 20.0 / wide) / step + 4.0 / rows
-            + (1.2 if turned else 0.3) / vectors)
+    if turned:
+        return cost + LOADED * share_of_nonzeros(a, a_step, depth, rows)
+    return cost + LOADED * share_of_nonzeros(a, a_row, rows, depth)
 
 
 cdef inline void skip_row(

@@ -13,7 +13,7 @@ columns and k are shared out.
 """
 from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
 from bpcore._math.shallow cimport SHALLOW, shallow_panel
-from bpcore._math.skip cimport share_of_nonzeros, skipping_cost, skipping_product
+from bpcore._math.skip cimport skipping_cost, skipping_product
 from bpcore._math.vector cimport (
     TILE_ROWS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
     store_part, vec, vf32,
@@ -261,8 +261,8 @@ cdef inline void product(
     vec *work,        # room for WORK elements, or NULL: A stays where it lies, zeros and all
 ) noexcept nogil:
     """C = init + A B; c may be init."""
-    if sparse and work != NULL and skipping_cost(
-            a, share_of_nonzeros(a, a_row, rows, depth), False, rows, columns, depth) < 1:
+    if sparse and work != NULL and skipping_cost(a, a_row, a_step, by_columns, rows, columns, depth,
+                                                 rows) < 1:
         skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
                          columns, depth, work)
     else:
