@@ -270,7 +270,7 @@ rest &= rest - 1\n => rest = 0\n
 a, panel = at(a, 64), at(panel, 64 * ld) => a = at(a, 64) ||| panel = at(panel, 64 * ld)
 bits + r * words, words, => bits + r, words,
 if k == 0 and init == NULL: => if init == NULL:
-2@ return cost + LOADED * share_of => return cost + 1e9 * share_of ||| return -LOADED * share_of
+2@ return cost + over * LOADED * share_of => return cost + 1e9 * share_of ||| return -LOADED * share_of
 store_part(c, v * width, acc[v], left) => store(c, v * width, acc[v])
 at(ark, i * ld_a + 64 * w), 64 if w + 1 < words => at(ark, i * ld_a), 64 if w + 1 < words
 <int> step - 64 * w) => <int> step - 64 * w - 1)

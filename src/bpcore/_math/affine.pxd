@@ -229,12 +229,14 @@ cdef inline void gradient(
     cdef double by_delta = 1, by_input = 1
     cdef const vec *start = dW if accumulate else NULL
     if sparse_delta and work != NULL:
-        by_delta = rows * whole(dW, n_inputs) / vectors * skipping_cost(
-            delta, 1, ld_delta, False, rows, n_inputs, n, rows)
+        by_delta = skipping_cost(delta, 1, ld_delta, False, rows, n_inputs, n, rows,
+                                 rows * whole(dW, n_inputs) / vectors)
     if sparse and work != NULL:
-        by_input = n_inputs * whole(dW, rows) / vectors * skipping_cost(
-            a_in, 1, n_inputs, False, n_inputs, rows, n, TURNED if n_inputs > TURNED else n_inputs)
-        by_input += (2 if accumulate else 1) * TURNING / <double> n
+        by_input = (2 if accumulate else 1) * TURNING / <double> n
+        if by_input < 1:
+            by_input += skipping_cost(a_in, 1, n_inputs, False, n_inputs, rows, n,
+                                      TURNED if n_inputs > TURNED else n_inputs,
+                                      n_inputs * whole(dW, rows) / vectors)
     if by_input < 1 and by_input < by_delta:
         input_skipping_gradient(delta, ld_delta, a_in, dW, n, n_inputs, rows, accumulate, work)
     elif by_delta < 1:

@@ -90,8 +90,11 @@ cdef inline double skipping_cost(
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, bint by_columns,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     Py_ssize_t at_once,  # rows
+    double over,         # the multiply-adds of so many vectors, over those of the tiles
 ) noexcept nogil:
     """The time of the product with A's zeros skipped over that of the tiles.
+
+    2 where A need not be looked at, since it cannot pay.
 
     Counted in multiply-adds of a vector of columns: a nonzero element costs LOADED for each; a
     row's sums are loaded and stored once for every panel and its k, and the end of its bits, which
@@ -102,14 +105,14 @@ cdef inline double skipping_cost(
     cdef bint turned = a_step != 1
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
     cdef Py_ssize_t wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
-    cdef double cost = (1.0 / depth_of(wide, depth) + 0.3 / wide
-                        + (0.0 if by_columns else 3.0) / at_once
-                        + (0.6 if turned else 0.3) / vectors)
+    cdef double cost = over * (1.0 / depth_of(wide, depth) + 0.3 / wide
+                               + (0.0 if by_columns else 3.0) / at_once
+                               + (0.6 if turned else 0.3) / vectors)
     if columns <= lanes(a) or rows < 8 or depth < 8 or cost >= 1:
         return 2
     if turned:
-        return cost + LOADED * share_of_nonzeros(a, a_step, depth, rows)
-    return cost + LOADED * share_of_nonzeros(a, a_row, rows, depth)
+        return cost + over * LOADED * share_of_nonzeros(a, a_step, depth, rows)
+    return cost + over * LOADED * share_of_nonzeros(a, a_row, rows, depth)
 
 
 cdef inline void skip_row(

@@ -262,7 +262,7 @@ cdef inline void product(
 ) noexcept nogil:
     """C = init + A B; c may be init."""
     if sparse and work != NULL and skipping_cost(a, a_row, a_step, by_columns, rows, columns, depth,
-                                                 rows) < 1:
+                                                 rows, 1) < 1:
         skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
                          columns, depth, work)
     else:
