@@ -261,7 +261,7 @@ cdef inline void affine_gradient(
     bint accumulate,        # add to what dW and db hold
     bint sparse,            # a_in may be mostly zeros, as for product;
     bint sparse_delta,      # so may delta
-    floating *work,         # room for SKIP_WORK + TURNED n_outputs elements, or NULL
+    floating *work,         # as for product, and TURNED n_outputs elements more if sparse
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ_i δ_i; dW and db overlap nothing."""
     if floating is float:

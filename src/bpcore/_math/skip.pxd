@@ -104,11 +104,14 @@ cdef inline double skipping_cost(
     """
     cdef bint turned = a_step != 1
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
-    cdef Py_ssize_t wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
-    cdef double cost = over * (1.0 / depth_of(wide, depth) + 0.3 / wide
-                               + (0.0 if by_columns else 3.0) / at_once
-                               + (0.6 if turned else 0.3) / vectors)
-    if columns <= lanes(a) or rows < 8 or depth < 8 or cost >= 1:
+    cdef Py_ssize_t wide
+    cdef double cost
+    if columns <= lanes(a) or rows < 8 or depth < 8:
+        return 2
+    wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
+    cost = over * (1.0 / depth_of(wide, depth) + 0.3 / wide
+                   + (0.0 if by_columns else 3.0) / at_once + (0.6 if turned else 0.3) / vectors)
+    if cost >= 1:
         return 2
     if turned:
         return cost + over * LOADED * share_of_nonzeros(a, a_step, depth, rows)
