@@ -188,6 +188,22 @@ class TestUpdate:
         moved = net.parameters - START
         assert_allclose(moved, -0.25 * np.sign(net.gradient), rtol=1e-4)  # ε beside 1e-3
 
+    def test_root_and_quotient_to_a_few_ulp(self, dtype, level, rng):
+        """Of all magnitudes whose square is a normal number; Adagrad's first step is both."""
+        info, n = np.finfo(dtype), 100_001
+        bound = math.sqrt(info.max) / 4
+        g = np.exp(rng.uniform(-math.log(bound), math.log(bound), n)).astype(dtype)
+        g *= rng.choice([-1, 1], n)
+        g[7] = 0
+        net = bp.Network([bp.Dense(n - 1, 1, "identity", dtype=dtype)])
+        net.parameters[...] = 0
+        net.gradient[...] = g
+        bp.Adagrad(0.25, epsilon=1e-12).update(net)
+        exact = g.astype(np.longdouble)
+        exact = -np.longdouble(0.25) * exact / (abs(exact) + np.longdouble(1e-12))
+        # g², its root, ε, the quotient and the last product are each rounded once.
+        assert_allclose(net.parameters, exact.astype(dtype), rtol=4 * info.eps)
+
     def test_rprop_takes_signs_not_products(self, dtype, level):
         net, optimizer = eight_parameters(dtype), bp.Rprop(0.1)
         for _ in range(2):

@@ -435,7 +435,7 @@ def test_steps_that_diverge_keep_the_last_finite_weights(data, name, which):
 
 @pytest.mark.parametrize("loss", ["squared_error", squared], ids=["named", "callable"])
 @pytest.mark.parametrize("door", ["run", "step", "update"])
-@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize("name", [name for name in RATES if name != "Adagrad"])  # whose first is η
 def test_update_that_overflows_in_the_only_step(dtype, data, name, door, loss):
     X, Y = data[0], 100 * data[1]
     net = made(dtype, loss=loss)
@@ -491,7 +491,7 @@ def test_divergence_after_a_callback_changed_the_weights(data):
             changed.append(trainer.network.parameters.copy())
 
     changed = []
-    trainer = bp.Trainer(bp.mlp([3, 2], rng=0), bp.Adam(lambda k: 1e-3 if k < 7 else 1e38), 1)
+    trainer = bp.Trainer(bp.mlp([3, 2], rng=0), bp.Adam(lambda k: 1e-3 if k < 7 else 3e38), 1)
     with pytest.raises(bp.DivergenceError, match=r"epoch 1, at step [89] of 23"):
         trainer.run(*data, 1, callbacks=[Double()])
     assert len(changed) == 2
@@ -714,7 +714,7 @@ def test_copies_of_network_and_optimizer_go_on_alike(data):
     trainer = bp.Trainer(made(), bp.Adam(), 5, rng=0)
     trainer.run(*data, 2)
     net, optimizer = copy.deepcopy((trainer.network, trainer.optimizer))
-    for each in (trainer, bp.Trainer(net, optimizer)):
+    for each in (trainer, bp.Trainer(net, optimizer, 5)):
         each.step(*data)
     assert_array_equal(net.parameters, trainer.network.parameters)
     other = copy.deepcopy(trainer)

@@ -7,11 +7,14 @@ subnormal numbers: see `normal`.
 """
 from cython cimport floating
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport pow, sqrt, sqrtf
+from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t
 
+from bpcore._math.adaptive cimport adam, by_root
 from bpcore._math.elementary cimport absolute, product
-from bpcore._math.vector cimport bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits
+from bpcore._math.vector cimport (
+    bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits, vec, vf32, vf64,
+)
 
 cdef enum:
     SGD = 0
@@ -33,14 +36,6 @@ cdef struct rule_t:
     double eta_plus
     double min_step
     double max_step
-
-
-cdef inline floating root(floating x) noexcept nogil:
-    """√x"""
-    if floating is float:
-        return sqrtf(x)
-    else:
-        return sqrt(x)
 
 
 cdef inline floating sign(floating x) noexcept nogil:
@@ -87,54 +82,6 @@ cdef inline void momentum(
             theta[k] += v[k]
 
 
-cdef inline void adam(
-    floating *restrict theta, const floating *restrict g, floating *restrict m,
-    floating *restrict v, Py_ssize_t count, const rule_t *rule, double learning_rate, double t,
-) noexcept nogil:
-    """m ← β1 m + (1 - β1) g;  v ← β2 v + (1 - β2) g²;  θ ← θ - η m̂ / (√v̂ + ε)
-
-    with m̂ = m / (1 - β1^t), v̂ = v / (1 - β2^t) (Kingma & Ba 2015), the two
-    corrections taken out of the loop; AdamW first θ ← θ - η λ θ (Loshchilov &
-    Hutter 2019).
-    """
-    cdef Py_ssize_t k
-    cdef floating eta = <floating> (learning_rate / (1 - pow(rule.beta_1, t)))
-    cdef floating correction = <floating> (1 / sqrt(1 - pow(rule.beta_2, t)))
-    cdef floating beta_1 = <floating> rule.beta_1, rest_1 = <floating> (1 - rule.beta_1)
-    cdef floating beta_2 = <floating> rule.beta_2, rest_2 = <floating> (1 - rule.beta_2)
-    cdef floating epsilon = <floating> rule.epsilon
-    cdef floating keep = <floating> (1 - learning_rate * rule.weight_decay)
-    for k in range(count):
-        m[k] = normal(beta_1 * m[k] + product(rest_1, g[k]))
-        v[k] = normal(beta_2 * v[k] + product(rest_2 * g[k], g[k]))
-        theta[k] = keep * theta[k] - eta * m[k] / (root(v[k]) * correction + epsilon)
-
-
-cdef inline void rmsprop(
-    floating *restrict theta, const floating *restrict g, floating *restrict v,
-    Py_ssize_t count, const rule_t *rule, double learning_rate,
-) noexcept nogil:
-    """v ← ρ v + (1 - ρ) g²;  θ ← θ - η g / (√v + ε) (Tieleman & Hinton 2012)"""
-    cdef Py_ssize_t k
-    cdef floating eta = <floating> learning_rate, epsilon = <floating> rule.epsilon
-    cdef floating rho = <floating> rule.rho, rest = <floating> (1 - rule.rho)
-    for k in range(count):
-        v[k] = normal(rho * v[k] + product(rest * g[k], g[k]))
-        theta[k] -= eta * g[k] / (root(v[k]) + epsilon)
-
-
-cdef inline void adagrad(
-    floating *restrict theta, const floating *restrict g, floating *restrict v,
-    Py_ssize_t count, const rule_t *rule, double learning_rate,
-) noexcept nogil:
-    """v ← v + g²;  θ ← θ - η g / (√v + ε) (Duchi et al. 2011)"""
-    cdef Py_ssize_t k
-    cdef floating eta = <floating> learning_rate, epsilon = <floating> rule.epsilon
-    for k in range(count):
-        v[k] += g[k] * g[k]
-        theta[k] -= eta * g[k] / (root(v[k]) + epsilon)
-
-
 cdef inline void rprop(
     floating *restrict theta, const floating *restrict g, floating *restrict last,
     floating *restrict step, Py_ssize_t count, const rule_t *rule,
@@ -160,6 +107,20 @@ cdef inline void rprop(
         last[k] = gk
 
 
+cdef inline void adaptive(
+    const rule_t *rule, vec *theta, const vec *g, vec *first, vec *second, Py_ssize_t count,
+    double learning_rate, double t,
+) noexcept nogil:
+    """The rules of adaptive.pxd."""
+    if rule.kind == ADAM:
+        adam(theta, g, first, second, count, rule.beta_1, rule.beta_2, rule.weight_decay,
+             rule.epsilon, learning_rate, t)
+    elif rule.kind == RMSPROP:
+        by_root(theta, g, first, count, rule.rho, 1 - rule.rho, rule.epsilon, learning_rate)
+    else:
+        by_root(theta, g, first, count, 1, 1, rule.epsilon, learning_rate)
+
+
 cdef inline void update(
     const rule_t *rule,
     floating *theta,     # IN OUT (count,)
@@ -176,14 +137,14 @@ cdef inline void update(
             sgd(theta, g, count, learning_rate)
         else:
             momentum(theta, g, first, count, rule, learning_rate)
-    elif rule.kind == ADAM:
-        adam(theta, g, first, second, count, rule, learning_rate, t)
-    elif rule.kind == RMSPROP:
-        rmsprop(theta, g, first, count, rule, learning_rate)
-    elif rule.kind == ADAGRAD:
-        adagrad(theta, g, first, count, rule, learning_rate)
-    else:
+    elif rule.kind == RPROP:
         rprop(theta, g, first, second, count, rule)
+    elif floating is float:
+        adaptive(rule, <vf32 *> theta, <vf32 *> g, <vf32 *> first, <vf32 *> second, count,
+                 learning_rate, t)
+    else:
+        adaptive(rule, <vf64 *> theta, <vf64 *> g, <vf64 *> first, <vf64 *> second, count,
+                 learning_rate, t)
 
 
 cdef inline double penalty(

@@ -1,0 +1,93 @@
+"""The optimisers that divide by the root of mean squares, a vector of parameters at a time.
+
+What is taken from θ is a quotient times m or g, not η m over the root: that product, of a unit that
+no sample wakes, would be subnormal for a hundred steps before m is 0, and one such number takes a
+processor as long as ten vectors. A vector of which only a part is meant goes through the same
+operations, so an element's bits do not depend on its place.
+"""
+from libc.math cimport pow, sqrt
+
+from bpcore._math.vector cimport (
+    at, everywhere, lanes, load, load_part, normal, quotient, root, settled, store, store_part,
+    vec,
+)
+
+
+cdef inline vec take(const vec *p, bint whole, int count) noexcept nogil:
+    """A vector of elements, or its first `count`."""
+    return load(p, 0) if whole else load_part(p, 0, count)
+
+
+cdef inline void put(vec *p, vec x, bint whole, int count) noexcept nogil:
+    if whole:
+        store(p, 0, x)
+    else:
+        store_part(p, 0, x, count)
+
+
+cdef inline void adam_vector(
+    vec *theta, const vec *g, vec *m, vec *v, vec beta_1, vec rest_1, vec beta_2, vec rest_2,
+    vec eta, vec correction, vec epsilon, vec keep,
+    bint whole, int count,  # a vector, or its first elements
+) noexcept nogil:
+    cdef vec gk = take(g, whole, count)
+    cdef vec mk = normal(settled(beta_1 * take(m, whole, count)) + rest_1 * gk)
+    cdef vec vk = normal(settled(beta_2 * take(v, whole, count)) + rest_2 * gk * gk)
+    cdef vec rate = quotient(eta, root(vk) * correction + epsilon)
+    put(m, mk, whole, count)
+    put(v, vk, whole, count)
+    put(theta, settled(keep * take(theta, whole, count)) - mk * rate, whole, count)
+
+
+cdef inline void adam(
+    vec *theta, const vec *g, vec *m, vec *v, Py_ssize_t count, double beta_1, double beta_2,
+    double weight_decay, double epsilon, double learning_rate, double t,
+) noexcept nogil:
+    """m ← β1 m + (1 - β1) g;  v ← β2 v + (1 - β2) g²;  θ ← θ - η m̂ / (√v̂ + ε)
+
+    with m̂ = m / (1 - β1^t), v̂ = v / (1 - β2^t) (Kingma & Ba 2015), the two
+    corrections taken out of the loop; AdamW first θ ← θ - η λ θ (Loshchilov &
+    Hutter 2019).
+    """
+    cdef Py_ssize_t k = 0, width = lanes(g)
+    cdef vec b1 = everywhere(g, beta_1), r1 = everywhere(g, 1 - beta_1)
+    cdef vec b2 = everywhere(g, beta_2), r2 = everywhere(g, 1 - beta_2)
+    cdef vec eta = everywhere(g, learning_rate / (1 - pow(beta_1, t)))
+    cdef vec correction = everywhere(g, 1 / sqrt(1 - pow(beta_2, t)))
+    cdef vec eps = everywhere(g, epsilon), keep = everywhere(g, 1 - learning_rate * weight_decay)
+    while k + width <= count:
+        adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, eta, correction,
+                    eps, keep, True, 0)
+        k += width
+    if k < count:
+        adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, eta, correction,
+                    eps, keep, False, <int> (count - k))
+
+
+cdef inline void root_vector(
+    vec *theta, const vec *g, vec *v, vec rho, vec rest, vec eta, vec epsilon,
+    bint whole, int count,  # as above
+) noexcept nogil:
+    cdef vec gk = take(g, whole, count)
+    cdef vec vk = normal(settled(rho * take(v, whole, count)) + rest * gk * gk)
+    put(v, vk, whole, count)
+    put(theta, take(theta, whole, count) - gk * quotient(eta, root(vk) + epsilon), whole, count)
+
+
+cdef inline void by_root(
+    vec *theta, const vec *g, vec *v, Py_ssize_t count, double rho, double rest, double epsilon,
+    double learning_rate,
+) noexcept nogil:
+    """v ← ρ v + r g²;  θ ← θ - η g / (√v + ε)
+
+    r = 1 - ρ: RMSProp (Tieleman & Hinton 2012); ρ = r = 1: Adagrad (Duchi et al. 2011).
+    """
+    cdef Py_ssize_t k = 0, width = lanes(g)
+    cdef vec kept = everywhere(g, rho), new = everywhere(g, rest)
+    cdef vec eta = everywhere(g, learning_rate), eps = everywhere(g, epsilon)
+    while k + width <= count:
+        root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, True, 0)
+        k += width
+    if k < count:
+        root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, False,
+                    <int> (count - k))
