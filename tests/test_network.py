@@ -372,6 +372,16 @@ def test_predict_in_blocks_is_forward(dtype, rng, n):
     assert net.evaluate(X, Y) == pytest.approx(net.backward(Y), rel=tolerance)
 
 
+def test_nan_in_a_late_row_leaves_out_as_it_was(dtype, rng):
+    net, X = made(dtype), np.zeros((1000, 3), dtype)
+    X[999, 1] = np.nan
+    out = rng.standard_normal((1000, 2)).astype(dtype)
+    kept = out.copy()
+    with pytest.raises(ValueError, match=r"X holds nan at index \(999, 1\)"):
+        net.predict(X, out=out)
+    assert_array_equal(out, kept)
+
+
 def test_loss_and_gradient(dtype, rng):
     net = made(dtype)
     X, Y = data(rng, dtype=dtype)

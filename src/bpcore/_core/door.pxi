@@ -38,15 +38,21 @@ def fits(values, cnp.ndarray like):
             and is_finite(<cnp.ndarray> values, cnp.PyArray_DIM(like, 0)))
 
 
+cdef bint is_samples(object x, Py_ssize_t width, int typenum) noexcept:
+    """Whether x is a clean (n, width) or (width,) array, be it finite or not."""
+    cdef int ndim
+    if not is_clean(x, typenum):
+        return False
+    ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
+    return ((ndim == 2 or ndim == 1) and cnp.PyArray_DIM(<cnp.ndarray> x, ndim - 1) == width
+            and rows_of(<cnp.ndarray> x) > 0)
+
+
 cdef cnp.ndarray samples_of(object x, Py_ssize_t width, int typenum, str name, str owner):
     """x as a clean finite (n, width) or (width,) array: itself if it is one, else converted."""
-    cdef int ndim
-    cdef Py_ssize_t n
-    if is_clean(x, typenum):
-        ndim, n = cnp.PyArray_NDIM(<cnp.ndarray> x), rows_of(<cnp.ndarray> x)
-        if ((ndim == 2 or ndim == 1) and cnp.PyArray_DIM(<cnp.ndarray> x, ndim - 1) == width
-                and n > 0 and is_finite(<cnp.ndarray> x, n * width)):
-            return <cnp.ndarray> x
+    if (is_samples(x, width, typenum)
+            and is_finite(<cnp.ndarray> x, rows_of(<cnp.ndarray> x) * width)):
+        return <cnp.ndarray> x
     return validation.samples(x, width, cnp.PyArray_DescrFromType(typenum), name, owner)
 
 

@@ -225,10 +225,18 @@ cdef class Network:
         return x.reshape(1, -1) if rows and cnp.PyArray_NDIM(x) == 1 else x
 
     def predict(self, X, out=None):
-        """The last layer's a; nothing is kept."""
-        cdef cnp.ndarray x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes")
-        cdef int ndim = cnp.PyArray_NDIM(x)
-        cdef Py_ssize_t n = rows_of(x)
+        """The last layer's a; nothing is kept.
+
+        A large X is looked at block by block, just before it is used, where nobody sees what came
+        out before a NaN was found.
+        """
+        cdef bint looked = out is not None or not is_samples(X, self.n_inputs, self.typenum)
+        cdef bint finite = True
+        cdef cnp.ndarray x
+        cdef int ndim
+        cdef Py_ssize_t n
+        x = samples_of(X, self.n_inputs, self.typenum, "X", "this network takes") if looked else X
+        ndim, n = cnp.PyArray_NDIM(x), rows_of(x)
         if out is None:
             out = array_like(NULL, ndim, n, self.n_outputs, self.typenum)
         else:
@@ -236,22 +244,25 @@ cdef class Network:
             validation.output(out, shape[2 - ndim:],
                               cnp.PyArray_DescrFromType(self.typenum),
                               (x, X, *self.parameter_arrays()))
-        self.run(data(x), n, data(out), NULL, NULL, NULL, 0)
-        return out
+        self.run(data(x), n, data(out), NULL, NULL, NULL, 0, NULL if looked else &finite)
+        if finite:
+            return out
+        return self.predict(validation.samples(X, self.n_inputs,
+                                               cnp.PyArray_DescrFromType(self.typenum)))
 
     def evaluate(self, cnp.ndarray x, y, labels, weight):
         """C of what `check` returned; nothing is kept."""
         cdef Py_ssize_t n = rows_of(x)
         return self.run(data(x), n, NULL, NULL if y is None else data(y),
                         NULL if labels is None else <int64_t *> data(labels),
-                        NULL if weight is None else data(weight), share_of(weight, n))
+                        NULL if weight is None else data(weight), share_of(weight, n), NULL)
 
     def parameter_arrays(self):
         return [array for layer in self.layers for array in (layer.W, layer.b)]
 
     cdef double run(self, void *x, Py_ssize_t n, void *out, void *y, int64_t *labels,
-                    void *weight, double share) except? -1:
-        """predict (out given) or evaluate (out NULL)"""
+                    void *weight, double share, bint *finite) except? -1:
+        """predict (out given) or evaluate (out NULL); `finite` as for blocked_run"""
         cdef double C = 0
         cdef bint no_memory = False
         cdef int l
@@ -269,10 +280,10 @@ cdef class Network:
         with nogil:
             if self.typenum == cnp.NPY_FLOAT:
                 C = blocked_run(&net, <const float *> x, n, <float *> out, <const float *> y,
-                                labels, <const float *> weight, share, self.widest, &no_memory)
+                                labels, <const float *> weight, share, self.widest, finite, &no_memory)
             else:
                 C = blocked_run(&net, <const double *> x, n, <double *> out, <const double *> y,
-                                labels, <const double *> weight, share, self.widest, &no_memory)
+                                labels, <const double *> weight, share, self.widest, finite, &no_memory)
             if net.n_layers > FEW_LAYERS:
                 free(net.layers)
         if no_memory:
@@ -319,7 +330,8 @@ cdef double whole_backward(
 cdef double blocked_run(
     network_t *net, const floating *x, Py_ssize_t n, floating *out, const floating *y,
     const int64_t *labels, const floating *weight, double share, Py_ssize_t widest,
-    bint *no_memory,
+    bint *finite,     # OUT False if x holds NaN or Inf: the run ends there; NULL: it holds none
+    bint *no_memory,  # OUT
 ) noexcept nogil:
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
     cdef Py_ssize_t blocks = (n + PREDICT_ROWS - 1) // PREDICT_ROWS, k, first, m
@@ -344,6 +356,9 @@ cdef double blocked_run(
     for k in range(blocks):
         first = n * k // blocks
         m = n * (k + 1) // blocks - first
+        if finite != NULL and not all_finite(x + first * n_inputs, m * n_inputs):
+            finite[0] = False
+            break
         if out != NULL:
             predict_rows(net, x + first * n_inputs, <floating *> NULL, out + first * n_outputs, m,
                          one, other)
