@@ -241,6 +241,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return (rows, None), or (None, labels) where one of several classes is right."""
         if self._label_binarizer.y_type_ == "multiclass" and y.ndim == 1:
             return None, np.searchsorted(self.classes_, y).astype(np.int64, copy=False)
+        if y.ndim == 1 and len(self.classes_) == 2:
+            return np.equal(y, self.classes_[1]).astype(dtype).reshape(-1, 1), None
         # A row may be in Fortran's order, as a data frame's are, and hold any number for "yes".
         rows = self._label_binarizer.transform(y).astype(bool)
         return np.ascontiguousarray(rows, dtype), None
