@@ -84,7 +84,7 @@ def test_zeros_are_passed_over(level, dtype, rng):
     assert np.isfinite(layer.dW).all()
 
 
-@pytest.mark.parametrize("shape", [(64, 150, 144), (70, 64, 33), (300, 257, 100)])
+@pytest.mark.parametrize("shape", [(64, 150, 144), (70, 64, 61), (300, 257, 100)])
 def test_a_gradient_passes_over_its_input_s_zeros(level, dtype, shape, rng):
     """Where a_in has zeros and δ has none: the bits of the tiles; Inf of δ may meet zeros."""
     n, n_inputs, n_outputs = shape

@@ -71,13 +71,18 @@ cdef inline void dot_rows(
         dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1)
 
 
+cdef inline Py_ssize_t dot_groups(Py_ssize_t n) noexcept nogil:
+    """Groups of rows that take W one after the other."""
+    cdef Py_ssize_t most = 5 if TILE_ROWS >= 12 else 3
+    return (n + most - 1) // most
+
+
 cdef inline void product_of_dots(
     vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
     Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
 ) noexcept nogil:
     """z = a Wᵀ + b, rows shared out evenly in groups of up to 5, or 3 where registers are few."""
-    cdef Py_ssize_t most = 5 if TILE_ROWS >= 12 else 3
-    cdef Py_ssize_t groups = (n + most - 1) // most, g, r = 0, after
+    cdef Py_ssize_t groups = dot_groups(n), g, r = 0, after
     for g in range(1, groups + 1):
         after = n * g // groups
         if TILE_ROWS >= 12 and after - r == 5:

@@ -3,13 +3,16 @@ from cython cimport floating
 
 from bpcore._math.activation cimport SOFTMAX, derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
-from bpcore._math.pack cimport PAGE_BYTES
+from bpcore._math.dots cimport dot_groups
+from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
+from bpcore._math.skip cimport SKIP_WORK
 from bpcore._math.tile cimport WORK
 from bpcore._math.vector cimport LANES_F32, LANES_F64
 
 
 cdef enum:
     MANY = 128  # rows, from which on sums_by_dots no longer looks at their number
+    NEAR_BYTES = 1048576  # of W that stay in the second-level cache
 
 
 cdef struct dense_t:
@@ -60,16 +63,21 @@ cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_
     """Whether dot products cost less than turning W round and running tiles.
 
     Counted in multiply-adds of whole vectors: adding up the lanes of a dot product
-    is worth 6, turning one weight round 0.45 (docs/kernels.md has the
-    measurement). Decided once for a batch, so that all of its rows are summed
-    alike, whichever block or thread they fall to; and alike for all batches of
-    MANY rows or more.
+    is worth 6, turning one weight round 0.45, a vector of W that comes from beyond
+    the second-level cache 8: dot products fetch W again for each group of rows
+    (docs/kernels.md has the measurements). Decided once for a batch, so that all
+    of its rows are summed alike, whichever block or thread they fall to; and alike
+    for all batches of MANY rows or more.
     """
     cdef Py_ssize_t width = vector_length(p), i = layer.n_inputs, o = layer.n_outputs
     cdef Py_ssize_t panels = (o + 2 * width - 1) // (2 * width)
+    cdef Py_ssize_t beyond = (i * o - NEAR_BYTES // <Py_ssize_t> sizeof(p[0])) // width
+    cdef double dots, tiles
     n = MANY if n > MANY else n
-    return n == 1 or (20 * n * o * ((i + width - 1) // width + 6)
-                      < 20 * n * i * ((o + width - 1) // width) + 9 * i * 2 * width * panels)
+    beyond = 0 if beyond < 0 else beyond
+    dots = n * o * ((i + width - 1) // width + 6) + 8.0 * beyond * dot_groups(n)
+    tiles = n * i * ((o + width - 1) // width) + 0.45 * i * 2 * width * panels + 8.0 * beyond
+    return n == 1 or dots < tiles
 
 
 cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
@@ -84,13 +92,13 @@ cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) no
 
 
 cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexcept nogil:
-    """Elements of `work`: none unless rows of the layer's matrices lie whole pages apart, or may
-    hold zeros to skip."""
+    """Elements of `work`: none unless rows of the layer's matrices lie far apart, or may hold zeros
+    to skip."""
     cdef Py_ssize_t size = sizeof(p[0]), width = vector_length(p)
     if layer.sparse and layer.n_outputs > width:
-        return WORK + TURNED * layer.n_outputs
-    if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size % PAGE_BYTES == 0:
-        return WORK
+        return SKIP_WORK + TURNED * layer.n_outputs
     if is_often_zero(layer.activation) and layer.n_inputs > width:
+        return SKIP_WORK
+    if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size >= FAR_BYTES:
         return WORK
     return 0

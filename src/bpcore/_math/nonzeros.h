@@ -4,12 +4,25 @@
 
 #include "vector_parts.h"
 
-/* A multiply-add whose vector comes from the first-level cache, in a tile's: SSE2 has none, and a
- * multiplication and an addition hide the load better. */
+/* What skipping costs, in the multiply-adds of a tile, fitted to shapes, batches and shares of zeros:
+ * a multiply-add whose vector comes from the first-level cache (SSE2 has none, and a multiplication
+ * and an addition hide the load better); a sum's wait for the one before, shared by a panel's vectors
+ * (two vectors of 64 bytes a cycle, four cycles late, want eight sums at work); the end of a row's
+ * bits, which no processor foresees; an element turned round. */
+#if defined(VECTORS_AVX512)
+#define LOADED 1.1
+#define WAITING 2.0
+#define ENDING 0.6
+#define TURNING_ROUND 1.0
+#else
 #if defined(VECTORS_SSE) && !defined(VECTORS_AVX2)
 #define LOADED 1.05
 #else
 #define LOADED 1.25
+#endif
+#define WAITING 0.0
+#define ENDING 0.3
+#define TURNING_ROUND 0.6
 #endif
 
 /* The lanes that are not 0. */

@@ -6,11 +6,18 @@ from bpcore._math.vector cimport (
 
 cdef enum:
     PAGE_BYTES = 4096
+    FAR_BYTES = 1024  # between rows that are better copied than read several times,
+    FEW = 24          # but for these few
 
 
 cdef inline bint crowds(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexcept nogil:
     """Whether `count` rows lie whole pages apart and so share a few sets of the caches."""
     return count > 8 and stride * element_size(p) % PAGE_BYTES == 0
+
+
+cdef inline bint scatters(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexcept nogil:
+    """Whether to read `count` rows one after the other is to jump from page to page."""
+    return count > FEW and stride * element_size(p) >= FAR_BYTES
 
 
 cdef inline void copy_row(const vec *source, vec *to, Py_ssize_t count) noexcept nogil:

@@ -23,6 +23,9 @@ from bpcore._math.vector cimport (
 
 cdef extern from "nonzeros.h" nogil:
     const double LOADED
+    const double WAITING
+    const double ENDING
+    const double TURNING_ROUND
     uint64_t nonzeros_f32(const float *p, int count)
     uint64_t nonzeros_f64(const double *p, int count)
     int lowest_bit(uint64_t bits)
@@ -44,8 +47,10 @@ cdef enum:
     SKIP_VECTORS = 8         # of a panel, at most
     SKIP_PANEL = 512         # vectors in a panel: the first-level cache
     SKIP_WORDS = 2           # of 64 bits: k at a time, at most
-    SKIP_ROWS = 240          # rows at a time, at most: with their k they fit into the second level
-    SKIP_WORK = SKIP_ROWS * 64 * SKIP_WORDS  # elements of `work`
+    SKIP_ROWS = 240          # rows at a time, at most, and
+    SKIP_DEPTH = 512         # k: together they fit into the second-level cache
+    SKIP_WORK = SKIP_ROWS * SKIP_DEPTH  # elements of `work`
+    SKIP_BITS = 16 * SKIP_ROWS  # words: a panel has 64 k or more, and up to two words for them
     LOOK_ROWS = 8            # samples that share_of_nonzeros looks at
 
 
@@ -96,26 +101,28 @@ cdef inline double skipping_cost(
 
     2 where A need not be looked at, since it cannot pay.
 
-    Counted in multiply-adds of a vector of columns: a nonzero element costs LOADED for each; a
-    row's sums are loaded and stored once for every panel and its k, and the end of its bits, which
-    no processor foresees, is worth 20; a vector of B is copied once for all rows, which the tiles
-    do too where B lies by columns; A is looked through, and turned round if need be, once for all
-    panels.
+    Counted in multiply-adds of a vector of columns: a nonzero element costs LOADED for each, and
+    WAITING once; a row's sums are loaded and stored once for every panel and its k, and the end of
+    its bits is worth 64 ENDING; a vector of B is copied once for all rows, which the tiles do too
+    where B lies by columns; A is looked through, and turned round if need be, once for all panels.
     """
     cdef bint turned = a_step != 1
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
     cdef Py_ssize_t wide
-    cdef double cost
+    cdef double cost, share
     if columns <= lanes(a) or rows < 8 or depth < 8:
         return 2
     wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
-    cost = over * (1.0 / depth_of(wide, depth) + 0.3 / wide
-                   + (0.0 if by_columns else 3.0) / at_once + (0.6 if turned else 0.3) / vectors)
+    cost = over * (1.0 / depth_of(wide, depth) + ENDING / wide
+                   + (0.0 if by_columns else 3.0) / at_once
+                   + (TURNING_ROUND if turned else 0.3) / vectors)
     if cost >= 1:
         return 2
     if turned:
-        return cost + over * LOADED * share_of_nonzeros(a, a_step, depth, rows)
-    return cost + over * LOADED * share_of_nonzeros(a, a_row, rows, depth)
+        share = share_of_nonzeros(a, a_step, depth, rows)
+    else:
+        share = share_of_nonzeros(a, a_row, rows, depth)
+    return cost + over * (LOADED + WAITING / wide) * share
 
 
 cdef inline void skip_row(
@@ -221,6 +228,31 @@ cdef inline void run_skip(
                         left)
 
 
+cdef inline void copy_rows(
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, vec *to, Py_ssize_t rows, Py_ssize_t depth
+) noexcept nogil:
+    """to[r, k] = A[r, k], row after row"""
+    cdef Py_ssize_t r
+    if a_step != 1:
+        transpose(a, a_step, to, depth, depth, rows)
+        return
+    for r in range(rows):
+        copy_row(at(a, r * a_row), at(to, r * depth), depth)
+
+
+cdef inline void write_bits(
+    const vec *a, Py_ssize_t a_row, uint64_t *bits, int words, Py_ssize_t rows, Py_ssize_t depth
+) noexcept nogil:
+    """bits[r, w]: which of A[r, 64 w …] are not 0; (rows, words)"""
+    cdef Py_ssize_t r, left
+    cdef int w
+    for r in range(rows):
+        for w in range(words):
+            left = depth - 64 * w
+            bits[r * words + w] = nonzeros(at(a, r * a_row + 64 * w),
+                                           <int> (64 if left > 64 else left))
+
+
 cdef inline void skipping_product(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,  # as for product
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
@@ -228,51 +260,61 @@ cdef inline void skipping_product(
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     vec *work,  # room for SKIP_WORK elements
 ) noexcept nogil:
-    """C = init + A B; c may be init."""
+    """C = init + A B; c may be init.
+
+    So many rows and k at a time that what is written down about them stays in the second-level
+    cache, as do the sums of a panel's columns, which take a panel of B after the other.
+    """
     cdef vec room[SKIP_PANEL + 16]  # 16: to begin at a cache line, whatever a vector is
     cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
-    cdef uint64_t bits[SKIP_ROWS * SKIP_WORDS]
+    cdef uint64_t bits[SKIP_BITS]
     cdef Py_ssize_t width = lanes(c), total = (columns + width - 1) // width
     cdef Py_ssize_t most = (total + panels_of(total) - 1) // panels_of(total), vectors, wide
-    cdef Py_ssize_t steps = (depth + depth_of(most, depth) - 1) // depth_of(most, depth)
+    cdef Py_ssize_t stages = (depth + SKIP_DEPTH - 1) // SKIP_DEPTH, deep, first, steps
     cdef Py_ssize_t chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS
-    cdef Py_ssize_t ld_a, ld_start, r, k, j, height, step, s, t, i
+    cdef Py_ssize_t ld_a, ld_start, r, k, j, height, step, g, s, t
+    cdef bint copied = a_step != 1
     cdef const vec *ark
     cdef const vec *start
-    cdef int words, w
+    cdef int words
     for t in range(chunks):
         r = rows * t // chunks
         height = rows * (t + 1) // chunks - r
-        for s in range(steps):
-            k = depth * s // steps
-            step = depth * (s + 1) // steps - k
-            ark, ld_a = at(a, r * a_row + k * a_step), a_row
-            if a_step != 1:
-                transpose(ark, a_step, work, step, step, height)
-                ark, ld_a = work, step
-            elif crowds(a, a_row, height):
-                for i in range(height):
-                    copy_row(at(ark, i * a_row), at(work, i * step), step)
-                ark, ld_a = work, step
-            words = <int> (step + 63) // 64
-            for i in range(height):
-                for w in range(words):
-                    bits[i * words + w] = nonzeros(
-                        at(ark, i * ld_a + 64 * w), 64 if w + 1 < words else <int> step - 64 * w)
+        copied = a_step != 1 or crowds(a, a_row, height)
+        for g in range(stages):
+            first = depth * g // stages
+            deep = depth * (g + 1) // stages - first
+            steps = (deep + depth_of(most, deep) - 1) // depth_of(most, deep)
+            words = <int> ((deep + steps - 1) // steps + 63) // 64
+            for s in range(steps):
+                k = deep * s // steps
+                step = deep * (s + 1) // steps - k
+                ark, ld_a = at(a, r * a_row + (first + k) * a_step), a_row
+                if copied:
+                    copy_rows(ark, a_row, a_step, at(work, height * k), height, step)
+                    ark, ld_a = at(work, height * k), step
+                write_bits(ark, ld_a, bits + s * height * words, words, height, step)
             j = 0
             while j < columns:
                 wide = most * width if columns - j > most * width else columns - j
                 vectors = (wide + width - 1) // width
-                if by_columns:
-                    pack_columns(at(b, j * ldb + k), ldb, panel, most, wide, step)
-                else:
-                    pack_rows(at(b, k * ldb + j), ldb, panel, most, wide, step)
                 start, ld_start = at(c, r * ldc + j), ldc
-                if k == 0 and init == NULL:
+                if g == 0 and init == NULL:
                     start, ld_start = <const vec *> ZEROS, 0
-                elif k == 0:
+                elif g == 0:
                     start, ld_start = at(init, r * ld_init + j), ld_init
-                run_skip(at(c, r * ldc + j), ldc, start, ld_start, ark, ld_a, bits, words, height,
-                         panel, most * width, <int> vectors,
-                         <int> (wide - (vectors - 1) * width))
+                for s in range(steps):
+                    k = deep * s // steps
+                    step = deep * (s + 1) // steps - k
+                    ark, ld_a = at(a, r * a_row + (first + k) * a_step), a_row
+                    if copied:
+                        ark, ld_a = at(work, height * k), step
+                    if by_columns:
+                        pack_columns(at(b, j * ldb + first + k), ldb, panel, most, wide, step)
+                    else:
+                        pack_rows(at(b, (first + k) * ldb + j), ldb, panel, most, wide, step)
+                    run_skip(at(c, r * ldc + j), ldc, start, ld_start, ark, ld_a,
+                             bits + s * height * words, words, height, panel, most * width,
+                             <int> vectors, <int> (wide - (vectors - 1) * width))
+                    start, ld_start = at(c, r * ldc + j), ldc
                 j += wide

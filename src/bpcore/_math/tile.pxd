@@ -4,14 +4,16 @@ A tile of up to TILE_ROWS rows and two vectors of columns stays in registers
 while k runs (K. Goto & R. van de Geijn, Anatomy of High-Performance Matrix
 Multiplication, 2008). The operands of small layers are used where they lie;
 B is copied into panels as wide as a tile where it lies by columns, and both
-where their rows are whole pages apart, since such rows crowd one another out of
-the cache.
+where their rows lie far apart: each is then on a page of its own, and rows that
+are whole pages apart crowd one another out of the cache.
 
 Every C[r, j] is one sum over k in a fixed order, whatever tile it falls in and
 however often it is put down between: the result does not depend on how rows,
 columns and k are shared out.
 """
-from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
+from bpcore._math.pack cimport (
+    FEW, copy_row, crowds, pack_columns, pack_rows, scatters, transpose,
+)
 from bpcore._math.shallow cimport SHALLOW, shallow_panel
 from bpcore._math.skip cimport skipping_cost, skipping_product
 from bpcore._math.vector cimport (
@@ -36,7 +38,7 @@ cdef extern from "panel.h" nogil:
 cdef enum:
     DEPTH = 256       # k at a time: a panel of B then fits into the first-level cache
     ROWS = 240        # rows at a time: with DEPTH their A fits into the second-level cache
-    WORK = ROWS * DEPTH  # elements of `work`: a part of A, copied; no smaller than SKIP_WORK
+    WORK = ROWS * DEPTH  # elements of `work`: a part of A, copied
 
 
 cdef inline void tile(
@@ -258,7 +260,7 @@ cdef inline void product(
     bint by_columns,  # B[k, j] at j ldb + k, else at k ldb + j; a constant at every call
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     bint sparse,      # A may be mostly zeros: have a look
-    vec *work,        # room for WORK elements, or NULL: A stays where it lies, zeros and all
+    vec *work,        # room for WORK, if sparse SKIP_WORK elements; NULL: A stays where it lies
 ) noexcept nogil:
     """C = init + A B; c may be init."""
     if sparse and work != NULL and skipping_cost(a, a_row, a_step, by_columns, rows, columns, depth,
@@ -283,8 +285,8 @@ cdef inline void tiled_product(
     cdef Py_ssize_t chunks = (rows + ROWS - 1) // ROWS
     cdef Py_ssize_t chunk = (rows + chunks * TILE_ROWS - 1) // (chunks * TILE_ROWS) * TILE_ROWS
     cdef bint pack_a = work != NULL and columns > 4 * width and (
-        crowds(a, a_row, rows) or crowds(a, a_step, depth))
-    cdef bint pack_b = not by_columns and rows > 8 and crowds(b, ldb, depth)
+        crowds(a, a_row, rows) or (rows > FEW and scatters(a, a_step, depth)))
+    cdef bint pack_b = not by_columns and rows > FEW and scatters(b, ldb, depth)
     cdef const vec *ark
     cdef const vec *bkj
     cdef const vec *start
