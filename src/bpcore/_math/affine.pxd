@@ -14,17 +14,18 @@ are computed in those two ways, so that widths have no cliffs.
 from cython cimport floating
 
 from bpcore._math.dots cimport product_of_dots
-from bpcore._math.pack cimport transpose
+from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.skip cimport SKIP_WORK, skipping_cost, skipping_product
 from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
-    LANES_F32, LANES_F64, ZEROS, at, lanes, load, load_part, store, store_part, vec, vf32, vf64,
-    zero,
+    LANES_F32, LANES_F64, ZEROS, at, element_size, lanes, load, load_part, store, store_part, vec,
+    vf32, vf64, zero,
 )
 
 cdef enum:
     TURNED = 64  # inputs for which the transpose of ∂C/∂W is computed at a time, at most
-    TURNING = 15  # samples whose multiply-adds take as long as to turn it round
+    TURNING = 15  # samples whose multiply-adds take as long as to turn it round,
+    TURNING_FAR = 45  # and where its rows are pages apart
     THIN_ROOM = 512  # elements of W that backward copies for thin columns, at most
 
 
@@ -227,12 +228,15 @@ cdef inline void gradient(
     cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
     cdef double vectors = whole(dW, main) * rows + whole(dW, rows) * turned
     cdef double by_delta = 1, by_input = 1
+    cdef Py_ssize_t turning = TURNING
     cdef const vec *start = dW if accumulate else NULL
     if sparse_delta and work != NULL:
         by_delta = skipping_cost(delta, 1, ld_delta, False, rows, n_inputs, n, rows,
                                  rows * whole(dW, n_inputs) / vectors)
     if sparse and work != NULL:
-        by_input = (2 if accumulate else 1) * TURNING / <double> n
+        if n_inputs * element_size(dW) >= PAGE_BYTES:
+            turning = TURNING_FAR
+        by_input = (2 if accumulate else 1) * turning / <double> n
         if by_input < 1:
             by_input += skipping_cost(a_in, 1, n_inputs, False, n_inputs, rows, n,
                                       TURNED if n_inputs > TURNED else n_inputs,
