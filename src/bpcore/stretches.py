@@ -2,7 +2,7 @@
 
 Between stretches signals and callbacks get their turn. Weights can overflow in an update; rather
 than look at every weight after every step, parameters and state are copied now and then and looked
-at after every stretch, and if need be it is run again from the copy (docs/design.md).
+at before the next copy, and if need be it is run again from the last one (docs/design.md).
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class Stretches:
                 for _, every in self._by_steps:
                     stop = min(stop, step + every - (before + step) % every)
                 step, until = team.run(training, batches, step, stop, rates, self._length)
-                diverged = step < until or not snapshot.is_finite()
+                # What is not finite stays so: it is looked for before anyone sees or copies it.
+                diverged = step < until or (step == stop and not snapshot.is_finite())
                 for hook, every in self._by_steps:
                     if optimizer.steps % every == 0 and not diverged:
                         hook.on_steps(trainer)

@@ -280,10 +280,12 @@ cdef class Network:
         with nogil:
             if self.typenum == cnp.NPY_FLOAT:
                 C = blocked_run(&net, <const float *> x, n, <float *> out, <const float *> y,
-                                labels, <const float *> weight, share, self.widest, finite, &no_memory)
+                                labels, <const float *> weight, share, self.widest, finite,
+                                &no_memory)
             else:
                 C = blocked_run(&net, <const double *> x, n, <double *> out, <const double *> y,
-                                labels, <const double *> weight, share, self.widest, finite, &no_memory)
+                                labels, <const double *> weight, share, self.widest, finite,
+                                &no_memory)
             if net.n_layers > FEW_LAYERS:
                 free(net.layers)
         if no_memory:

@@ -4,8 +4,24 @@ A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
 from bpcore._math.vector cimport (
-    TILE_ROWS, at, lanes, load, load_part, store_sum, store_sums, vec, zero,
+    TILE_ROWS, at, broadcast, copy_element, lanes, load, load_part, store, store_sum, store_sums,
+    vec, zero,
 )
+
+
+cdef inline void store_column(
+    vec *z, Py_ssize_t ldz, const vec *bias, const vec *acc
+) noexcept nogil:
+    """z[r, 0] = bias[0] + the sum of acc[r]'s lanes, r = 0, 1, 2, 3: they cost little more than one.
+    """
+    cdef vec sums[4]  # four elements or more, even with one lane
+    cdef vec starts[4]
+    cdef int r
+    for r in range(4 // lanes(z) if lanes(z) < 4 else 1):
+        store(starts, r * lanes(z), broadcast(bias, 0))
+    store_sums(sums, 0, acc, starts)
+    for r in range(4):
+        copy_element(sums, r, z, r * ldz)
 
 
 cdef inline void dot_tile(
@@ -42,6 +58,11 @@ cdef inline void dot_tile(
             wm = load_part(W, m * depth + k, left)
             for r in range(rows):
                 acc[r * columns + m] += ar[r] * wm
+    if columns == 1 and rows >= 4:
+        store_column(z, ldz, bias, acc)
+        if rows == 5:
+            store_sum(z, 4 * ldz, acc[4], bias)
+        return
     for r in range(rows):
         if columns % 4 == 0:
             for m in range(columns // 4):

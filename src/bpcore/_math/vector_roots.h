@@ -25,7 +25,7 @@ static inline vf64 rounded_f64(vf64 x) { SETTLE(x); return x; }
 #if defined(VECTORS_AVX512)
 
 /* Root and division share one unit, which an optimiser's step would wait for. Here one of the two
- * comes from multiply-adds: of float32 the quotient, of float64 the root. On a Sapphire Rapids a vector
+ * comes from multiply-adds: of float32 the quotient, of float64 the root. On an Intel Xeon a vector
  * of Adam's takes 4.2 ns instead of 6.1, in float64 4.9 instead of 11.3.
  *
  * With r = (1 - e) / d, e to 2^-14, n / d = n r (1 + e + e^2 ...), of which e^2 is a sixteenth of an
