@@ -269,13 +269,13 @@ acc[v] += ark * load(bk, v * width) => acc[v] = ark * load(bk, v * width) ||| ac
 rest &= rest - 1\n => rest = 0\n
 a, panel = at(a, 64), at(panel, 64 * ld) => a = at(a, 64) ||| panel = at(panel, 64 * ld)
 bits + r * words, words, => bits + r, words,
-if k == 0 and init == NULL: => if init == NULL:
-2@ return cost + over * LOADED * share_of => return cost + 1e9 * share_of ||| return -LOADED * share_of
+if g == 0 and init == NULL: => if init == NULL:
+return cost + over * (LOADED + WAITING / wide) * share => return cost + 1e9 * share ||| return -share
 store_part(c, v * width, acc[v], left) => store(c, v * width, acc[v])
-at(ark, i * ld_a + 64 * w), 64 if w + 1 < words => at(ark, i * ld_a), 64 if w + 1 < words
-<int> step - 64 * w) => <int> step - 64 * w - 1)
-ark, ld_a = work, step\n            elif => ark, ld_a = work, step + 1\n            elif
-copy_row(at(ark, i * a_row), at(work, i * step), step) => copy_row(at(ark, i * a_row), at(work, i * step), step - 1)
+nonzeros(at(a, r * a_row + 64 * w), => nonzeros(at(a, r * a_row),
+left = depth - 64 * w => left = depth - 64 * w - 1
+2@ ark, ld_a = at(work, height * k), step => ark, ld_a = at(work, height * k), step + 1
+copy_row(at(a, r * a_row), at(to, r * depth), depth) => copy_row(at(a, r * a_row), at(to, r * depth), depth - 1)
 most = SKIP_PANEL // vectors => most = 2 * SKIP_PANEL // vectors
 chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS => chunks = 1 if rows < SKIP_ROWS else rows // SKIP_ROWS
 
@@ -337,26 +337,33 @@ total[0] = <double> n => total[0] = 1
 total[0] += weight[i if order == NULL else order[i]] => total[0] += weight[i] ||| total[0] = weight[i if order == NULL else order[i]]
 return 1 / total[0] if total[0] > 1e-300 else 0 => return 1 / total[0]
 
+src/bpcore/_math/adaptive.pxd
+vec eta = everywhere(g, learning_rate / (1 - pow(beta_1, t))) => vec eta = everywhere(g, learning_rate)
+1 / sqrt(1 - pow(beta_2, t)) => 1.0 ||| 1 / (1 - pow(beta_2, t))
+r1 = everywhere(g, 1 - beta_1) => r1 = everywhere(g, 1)
+r2 = everywhere(g, 1 - beta_2) => r2 = everywhere(g, 1)
+keep = everywhere(g, 1 - learning_rate * weight_decay) => keep = everywhere(g, 1) ||| keep = everywhere(g, 1 - weight_decay)
+normal(settled(beta_1 * take(m, whole, count)) + rest_1 * gk) => normal(settled(beta_2 * take(m, whole, count)) + rest_1 * gk) ||| settled(beta_1 * take(m, whole, count)) + rest_1 * gk
+normal(settled(beta_2 * take(v, whole, count)) + rest_2 * gk * gk) => normal(settled(beta_1 * take(v, whole, count)) + rest_2 * gk * gk) ||| normal(settled(beta_2 * take(v, whole, count)) + rest_2 * gk) ||| settled(beta_2 * take(v, whole, count)) + rest_2 * gk * gk
+quotient(eta, root(vk) * correction + epsilon) => quotient(eta, root(vk + epsilon) * correction) ||| quotient(eta, (root(vk) + epsilon) * correction)
+settled(keep * take(theta, whole, count)) - mk * rate => keep * (take(theta, whole, count) - mk * rate)
+normal(settled(rho * take(v, whole, count)) + rest * gk * gk) => normal(take(v, whole, count) + rest * gk * gk) ||| settled(rho * take(v, whole, count)) + rest * gk * gk ||| normal(settled(rho * take(v, whole, count)) + gk * gk)
+quotient(eta, root(vk) + epsilon) => quotient(eta, root(vk + epsilon))
+1@ if k < count: => if k + 1 < count:
+2@ if k < count: => if k + 1 < count:
+
+src/bpcore/_math/vector_roots.h
+(vf32)_mm512_fmadd_ps(q, _mm512_fnmadd_ps((__m512)d, r, _mm512_set1_ps(1)), q) => (vf32)q
+#define ZERO_STAYS 0x800 => #define ZERO_STAYS 0x000
+_mm512_set1_pd(0.375)); => _mm512_set1_pd(0.376));
+_mm512_fmadd_pd(_mm512_mul_pd(y, e), p, y) => y
+
 src/bpcore/_math/update.pxd
 theta[k] -= eta * g[k]\n => theta[k] += eta * g[k]\n
 1@ v[k] = normal(mu * v[k] - product(eta, g[k])) => v[k] = normal(mu * v[k] + product(eta, g[k]))
 2@ v[k] = normal(mu * v[k] - product(eta, g[k])) => v[k] = normal(v[k] - product(eta, g[k])) ||| v[k] = mu * v[k] - product(eta, g[k])
 theta[k] += mu * v[k] - product(eta, g[k]) => theta[k] += v[k] ||| theta[k] += mu * v[k]
 theta[k] += v[k]\n => theta[k] += mu * v[k]\n
-(learning_rate / (1 - pow(rule.beta_1, t))) => learning_rate
-(1 / sqrt(1 - pow(rule.beta_2, t))) => 1 ||| (1 / (1 - pow(rule.beta_2, t)))
-rest_1 = <floating> (1 - rule.beta_1) => rest_1 = 1
-rest_2 = <floating> (1 - rule.beta_2) => rest_2 = 1
-(1 - learning_rate * rule.weight_decay) => 1 ||| (1 - rule.weight_decay)
-normal(beta_1 * m[k] + product(rest_1, g[k])) => normal(beta_2 * m[k] + product(rest_1, g[k])) ||| beta_1 * m[k] + product(rest_1, g[k])
-normal(beta_2 * v[k] + product(rest_2 * g[k], g[k])) => normal(beta_1 * v[k] + product(rest_2 * g[k], g[k])) ||| normal(beta_2 * v[k] + product(rest_2, g[k]))
-(root(v[k]) * correction + epsilon) => (root(v[k] + epsilon) * correction) ||| ((root(v[k]) + epsilon) * correction)
-theta[k] = keep * theta[k] - eta => theta[k] = keep * (theta[k] - eta
-normal(rho * v[k] + product(rest * g[k], g[k])) => normal(v[k] + product(rest * g[k], g[k])) ||| rho * v[k] + product(rest * g[k], g[k])
-rest = <floating> (1 - rule.rho) => rest = 1
-1@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
-2@ theta[k] -= eta * g[k] / (root(v[k]) + epsilon) => theta[k] -= eta * g[k] / root(v[k] + epsilon)
-v[k] += g[k] * g[k] => v[k] = g[k] * g[k]
 turn = sign(gk) * sign(last[k]) => turn = gk * last[k]
 (grow if turn > 0 else => (grow if turn >= 0 else
 (shrink if turn < 0 else => (grow if turn < 0 else

@@ -12,7 +12,7 @@ from bpcore._math.vector cimport (
 cdef inline void store_column(
     vec *z, Py_ssize_t ldz, const vec *bias, const vec *acc
 ) noexcept nogil:
-    """z[r, 0] = bias[0] + the sum of acc[r]'s lanes, r = 0, 1, 2, 3: they cost little more than one.
+    """z[r, 0] = bias[0] + the sum of acc[r]'s lanes, r = 0, 1, 2, 3: little more work than one.
     """
     cdef vec sums[4]  # four elements or more, even with one lane
     cdef vec starts[4]
