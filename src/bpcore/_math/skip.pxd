@@ -273,7 +273,7 @@ cdef inline void skipping_product(
     cdef Py_ssize_t stages = (depth + SKIP_DEPTH - 1) // SKIP_DEPTH, deep, first, steps
     cdef Py_ssize_t chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS
     cdef Py_ssize_t ld_a, ld_start, r, k, j, height, step, g, s, t
-    cdef bint copied = a_step != 1
+    cdef bint copied
     cdef const vec *ark
     cdef const vec *start
     cdef int words
