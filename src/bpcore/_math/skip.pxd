@@ -6,8 +6,8 @@ written down once, a bit for each, and then every panel of columns takes just th
 rows of B. A tile shares a row of B among twelve rows of A; here each row asks for
 rows of its own, so B is copied into panels that fit into the first-level cache,
 whose loads are then what limits the speed: one vector a multiply-add, on AVX-512
-about 0.8 of the limit of the multiply-adds alone. So it pays where less than some
-three quarters of A count: `skipping_cost` looks.
+0.7 to 0.8 of the limit of the multiply-adds alone. So it pays where less than some
+three fifths to three quarters of A count: `skipping_cost` looks.
 
 The sums keep their order, and adding 0 · B[k, j] to a sum changes nothing (where B
 is finite: a weight that overflowed is found by who looks at the weights). So C's
