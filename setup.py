@@ -28,11 +28,14 @@ MATH = Path("src/bpcore/_math")
 GENERATED = Path("build/cython")
 
 # GCC's and Clang's flags of each level, lowest level first. x86-64-v3 is AVX2 with FMA,
-# x86-64-v4 is AVX-512; there GCC and Clang prefer 256-bit vectors unless told otherwise.
+# x86-64-v4 is AVX-512; there GCC and Clang prefer 256-bit vectors unless told otherwise. AMX, the
+# matrix unit, is on top of that.
+AVX512 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 X86_LEVELS = {
     "baseline": ["-march=x86-64"],
     "x86_v3": ["-march=x86-64-v3"],
-    "x86_v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    "x86_v4": AVX512,
+    "x86_amx": [*AVX512, "-mamx-tile", "-mamx-bf16"],
 }
 MSVC_LEVELS = {"baseline": [], "x86_v3": ["/arch:AVX2"], "x86_v4": ["/arch:AVX512"]}
 
@@ -69,7 +72,8 @@ def target_levels():
     """
     platform = sysconfig.get_platform().lower()
     is_x86_64 = platform.endswith(("x86_64", "amd64")) and sys.maxsize > 2**32
-    return list(X86_LEVELS) if is_x86_64 else ["baseline"]
+    levels = list(X86_LEVELS) if is_x86_64 else ["baseline"]
+    return levels if platform.startswith("linux") else [n for n in levels if n != "x86_amx"]
 
 
 def requested_levels():

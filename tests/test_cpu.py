@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,23 +12,28 @@ from bpcore import _cpuid, cpu
 from bpcore.config import show_config
 from bpcore.cpu import Registers, choose_level, levels_from_registers
 
-ALL = ("baseline", "x86_v3", "x86_v4")
+ALL = ("baseline", "x86_v3", "x86_v4", "x86_amx")
 
-# Words as processors give them; XCR0 0xe7 is x87, SSE, AVX, opmask and both ZMM states.
+# Words as processors give them; XCR0 0xe7 is x87, SSE, AVX, opmask and both ZMM states, 0x60000 are
+# the two of AMX.
 PROCESSORS = {
-    "not x86": (Registers(0, 0, 0, 0), ALL[:1]),
-    "Core 2, no AVX": (Registers(0x0008E3FD, 0, 0x1, 0), ALL[:1]),
-    "Sandy Bridge, AVX without AVX2": (Registers(0x1FBAE3FF, 0, 0x1, 0x7), ALL[:1]),
-    "Haswell": (Registers(0x7FFAFBFF, 0x000027AB, 0x21, 0x7), ALL[:2]),
-    "Zen 3": (Registers(0x7EF8320B, 0x219C97A9, 0x75C237FF, 0x207), ALL[:2]),
-    "Skylake-SP": (Registers(0x7FFEFBFF, 0xD39FFFFB, 0x121, 0xE7), ALL),
-    "Zen 4": (Registers(0x7EFA320B, 0xF1BF97A9, 0x75C237FF, 0x2E7), ALL),
+    "not x86": (Registers(0, 0, 0, 0, 0), ALL[:1]),
+    "Core 2, no AVX": (Registers(0x0008E3FD, 0, 0, 0x1, 0), ALL[:1]),
+    "Sandy Bridge, AVX without AVX2": (Registers(0x1FBAE3FF, 0, 0, 0x1, 0x7), ALL[:1]),
+    "Haswell": (Registers(0x7FFAFBFF, 0x000027AB, 0, 0x21, 0x7), ALL[:2]),
+    "Zen 3": (Registers(0x7EF8320B, 0x219C97A9, 0x10000010, 0x75C237FF, 0x207), ALL[:2]),
+    "Skylake-SP": (Registers(0x7FFEFBFF, 0xD39FFFFB, 0, 0x121, 0xE7), ALL[:3]),
+    "Zen 4": (Registers(0x7EFA320B, 0xF1BF97A9, 0x10000010, 0x75C237FF, 0x2E7), ALL[:3]),
     "Knights Landing, AVX-512 without BW, DQ, VL": (
-        Registers(0x7FF8F3BF, 0x1C0D23AB, 0x121, 0xE7),
+        Registers(0x7FF8F3BF, 0x1C0D23AB, 0, 0x121, 0xE7),
         ALL[:2],
     ),
+    "Sapphire Rapids": (
+        Registers(0xFFFA3203, 0xF1BF27EB, 0xBFD14410, 0x121, 0x602E7),
+        ALL,
+    ),
 }
-SKYLAKE_SP = PROCESSORS["Skylake-SP"][0]
+SAPPHIRE_RAPIDS = PROCESSORS["Sapphire Rapids"][0]
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
@@ -39,7 +45,11 @@ def test_levels_of_known_processors(name):
 @pytest.mark.parametrize(
     ("xcr0", "expected"),
     [
-        pytest.param(0xE7, ALL, id="everything saved"),
+        pytest.param(0x600E7, ALL, id="everything saved"),
+        pytest.param(0x200E7, ALL[:3], id="no tiles"),
+        pytest.param(0x400E7, ALL[:3], id="tiles without their shapes"),
+        pytest.param(0xE7, ALL[:3], id="no AMX"),
+        pytest.param(0x60007, ALL[:2], id="AMX, no ZMM"),
         pytest.param(0x07, ALL[:2], id="no ZMM, no opmask"),
         pytest.param(0xC7, ALL[:2], id="no opmask"),
         pytest.param(0xA7, ALL[:2], id="no lower ZMM halves"),
@@ -50,7 +60,7 @@ def test_levels_of_known_processors(name):
     ],
 )
 def test_wide_registers_count_only_where_the_system_saves_them(xcr0, expected):
-    assert levels_from_registers(SKYLAKE_SP._replace(xcr0=xcr0)) == expected
+    assert levels_from_registers(SAPPHIRE_RAPIDS._replace(xcr0=xcr0)) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,16 +70,18 @@ def test_wide_registers_count_only_where_the_system_saves_them(xcr0, expected):
         ("leaf_7_ebx", (3, 5, 8), ALL[:1]),
         ("extended_1_ecx", (0, 5), ALL[:1]),
         ("leaf_7_ebx", (16, 17, 28, 30, 31), ALL[:2]),
+        ("leaf_7_edx", (22, 24), ALL[:3]),
     ],
 )
 def test_every_single_instruction_set_of_a_level_is_needed(field, bits, expected):
     for bit in bits:
-        lacking = SKYLAKE_SP._replace(**{field: getattr(SKYLAKE_SP, field) & ~(1 << bit)})
+        lacking = SAPPHIRE_RAPIDS._replace(**{field: getattr(SAPPHIRE_RAPIDS, field) & ~(1 << bit)})
         assert levels_from_registers(lacking) == expected, f"{field} without bit {bit}"
 
 
 def test_choose_takes_the_best_that_is_built_and_supported():
-    assert choose_level("", ALL, ALL) == "x86_v4"
+    assert choose_level("", ALL, ALL) == "x86_amx"
+    assert choose_level("", ALL, ALL[:3]) == "x86_v4"
     assert choose_level("", ALL, ALL[:2]) == "x86_v3"
     assert choose_level("", ALL[:1], ALL) == "baseline"
     assert choose_level("", ("baseline", "x86_v4"), ALL[:2]) == "baseline"
@@ -83,7 +95,7 @@ def test_choose_obeys_what_is_forced():
 @pytest.mark.parametrize(
     ("forced", "built", "supported", "message"),
     [
-        ("avx2", ALL, ALL, r"'avx2' is no level; levels are baseline, x86_v3, x86_v4"),
+        ("avx2", ALL, ALL, r"'avx2' is no level; levels are baseline, x86_v3, x86_v4, x86_amx"),
         ("x86_v4", ALL[:2], ALL, r"'x86_v4' is not in this installation; built are baseline, x86"),
         ("x86_v4", ALL, ALL[:2], r"'x86_v4' does not run on this .*; supported are baseline, x86"),
     ],
@@ -117,7 +129,18 @@ def test_supported_levels_agree_with_the_operating_system():
         pytest.skip("/proc/cpuinfo lists no flags on this processor")
     v3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"} <= flags
     v4 = v3 and {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= flags
-    assert cpu.supported_levels() == ALL[: 1 + v3 + v4]
+    amx = v4 and {"amx_tile", "amx_bf16"} <= flags and _cpuid.may_use_tiles()
+    assert cpu.supported_levels() == ALL[: 1 + v3 + v4 + amx]
+
+
+def test_without_the_system_s_leave_amx_is_not_used(monkeypatch):
+    words = lambda: tuple(SAPPHIRE_RAPIDS)  # noqa: E731
+    monkeypatch.setattr(cpu, "_cpuid", SimpleNamespace(registers=words, may_use_tiles=lambda: True))
+    assert cpu.supported_levels() == ALL
+    monkeypatch.setattr(
+        cpu, "_cpuid", SimpleNamespace(registers=words, may_use_tiles=lambda: False)
+    )
+    assert cpu.supported_levels() == ALL[:3]
 
 
 def usable_levels():

@@ -34,8 +34,17 @@ def layers(n_inputs, n_outputs, dtype, rng):
     return skips, tiles
 
 
+def assert_same_gradient(found, wanted, shape, dtype, kernels):
+    """The same bits; but where the matrix unit takes the gradient if it has no zeros to skip."""
+    n, n_inputs, n_outputs = shape
+    if dtype == "float32" and "gradient" in kernels.in_parts(n_inputs, n_outputs, n):
+        assert np.abs(found - wanted).max() < RTOL["product"][dtype] * n * np.abs(wanted).max()
+    else:
+        assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_numbers_of_the_tiles(level, dtype, shape, rng):
+def test_the_numbers_of_the_tiles(kernels, dtype, shape, rng):
     """The same bits; and against float64, so that not both are wrong."""
     n, n_inputs, n_outputs = shape
     skips, tiles = layers(n_inputs, n_outputs, dtype, rng)
@@ -51,8 +60,8 @@ def test_the_numbers_of_the_tiles(level, dtype, shape, rng):
 
     dx = skips.backward(da)
     assert_array_equal(dx, net.backpropagate(skips.delta))
-    for name in ("dW", "db"):
-        assert_array_equal(getattr(skips, name), getattr(net.layers[1], name))
+    assert_same_gradient(skips.dW, net.layers[1].dW, shape, dtype, kernels)
+    assert_array_equal(skips.db, net.layers[1].db)
 
     X, W, D = (array.astype(np.float64) for array in (x, skips.W, np.where(a > 0, da, 0)))
     for found, left, right in ((skips.z - skips.b, X, W.T), (dx, D, W), (skips.dW, D.T, X)):
@@ -85,7 +94,7 @@ def test_zeros_are_passed_over(level, dtype, rng):
 
 
 @pytest.mark.parametrize("shape", [(64, 150, 144), (70, 64, 61), (300, 257, 100)])
-def test_a_gradient_passes_over_its_input_s_zeros(level, dtype, shape, rng):
+def test_a_gradient_passes_over_its_input_s_zeros(kernels, dtype, shape, rng):
     """Where a_in has zeros and δ has none: the bits of the tiles; Inf of δ may meet zeros."""
     n, n_inputs, n_outputs = shape
     skips = bp.Dense(n_inputs, n_outputs, "selu", dtype=dtype, rng=rng)
@@ -101,7 +110,7 @@ def test_a_gradient_passes_over_its_input_s_zeros(level, dtype, shape, rng):
     net = bp.Network([same, copy.deepcopy(skips)], loss="squared_error", dtype=dtype)
     net.forward(x)
     net.backpropagate(da)
-    assert_array_equal(dW, net.layers[1].dW)
+    assert_same_gradient(dW, net.layers[1].dW, shape, dtype, kernels)
 
     da[5] = np.finfo(dtype).max
     skips.backward(da)

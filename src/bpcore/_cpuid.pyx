@@ -4,7 +4,8 @@ Reads CPUID and, where the operating system has enabled it, XGETBV. The words ar
 `bpcore.cpu`, in Python, so that the judgement can be tested with words of other processors.
 
 Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, CPUID and
-XGETBV; volume 1, section 13.3, "Enabling the XSAVE feature set".
+XGETBV; volume 1, section 13.3, "Enabling the XSAVE feature set". For AMX's tiles: the Linux
+kernel's Documentation/arch/x86/xstate.rst.
 """
 
 cdef extern from *:
@@ -48,6 +49,20 @@ cdef extern from *:
     #endif
     }
 
+    /* Whether Linux lets this process use the tiles, which it must be asked for: 0 if it does. */
+    #if BPCORE_X86 && defined(__linux__) && defined(__x86_64__)
+        #include <unistd.h>
+        #include <sys/syscall.h>
+        #define REQUEST_STATE 0x1023 /* ARCH_REQ_XCOMP_PERM */
+        #define TILES 18             /* XFEATURE_XTILEDATA */
+        static long bpcore_request_tiles(void)
+        {
+            return syscall(SYS_arch_prctl, REQUEST_STATE, TILES);
+        }
+    #else
+        static long bpcore_request_tiles(void) { return -1; }
+    #endif
+
     #define BPCORE_STRING_(text) #text
     #define BPCORE_STRING(text) BPCORE_STRING_(text)
     #if defined(__clang__)
@@ -65,6 +80,7 @@ cdef extern from *:
     const unsigned CYTHON_HEX_VERSION
     void bpcore_cpuid(unsigned leaf, unsigned subleaf, unsigned *words) noexcept
     unsigned bpcore_xcr0() noexcept
+    long bpcore_request_tiles() noexcept
 
 cdef unsigned OSXSAVE = 1u << 27
 
@@ -74,18 +90,18 @@ CYTHON = ".".join(str((CYTHON_HEX_VERSION >> shift) & 0xFF) for shift in (24, 16
 
 
 def registers():
-    """Return (leaf 1 ECX, leaf 7 EBX, leaf 0x80000001 ECX, XCR0) of this processor.
+    """Return (leaf 1 ECX, leaf 7 EBX, leaf 7 EDX, leaf 0x80000001 ECX, XCR0) of this processor.
 
     A leaf that the processor does not have counts as 0, and so does XCR0 where the operating
-    system has not enabled XSAVE; on a processor that is not x86 all four are 0.
+    system has not enabled XSAVE; on a processor that is not x86 all are 0.
 
     Returns
     -------
     tuple of int
-        Four unsigned 32-bit words; of XCR0 the lower half.
+        Five unsigned 32-bit words; of XCR0 the lower half.
     """
     cdef unsigned words[4]
-    cdef unsigned leaf_1_ecx = 0, leaf_7_ebx = 0, extended_1_ecx = 0, xcr0 = 0
+    cdef unsigned leaf_1_ecx = 0, leaf_7_ebx = 0, leaf_7_edx = 0, extended_1_ecx = 0, xcr0 = 0
     bpcore_cpuid(0, 0, words)
     cdef unsigned highest = words[0]
     if highest >= 1:
@@ -93,14 +109,28 @@ def registers():
         leaf_1_ecx = words[2]
     if highest >= 7:
         bpcore_cpuid(7, 0, words)
-        leaf_7_ebx = words[1]
+        leaf_7_ebx, leaf_7_edx = words[1], words[3]
     bpcore_cpuid(0x80000000u, 0, words)
     if words[0] >= 0x80000001u:
         bpcore_cpuid(0x80000001u, 0, words)
         extended_1_ecx = words[2]
     if leaf_1_ecx & OSXSAVE:
         xcr0 = bpcore_xcr0()
-    return leaf_1_ecx, leaf_7_ebx, extended_1_ecx, xcr0
+    return leaf_1_ecx, leaf_7_ebx, leaf_7_edx, extended_1_ecx, xcr0
+
+
+def may_use_tiles():
+    """Ask the operating system for AMX's tiles, and return whether this process has them.
+
+    Only Linux is asked, which gives them for good, to every thread. It refuses where it is older
+    than 5.16, where a sandbox forbids to ask, or where a thread's stack for signals is too small
+    for what a signal then has to save.
+
+    Returns
+    -------
+    bool
+    """
+    return bpcore_request_tiles() == 0
 
 
 def brand():

@@ -47,14 +47,16 @@ from bpcore._math.matvec cimport (
     matvec_backward, matvec_forward, outer_product, products_of_rows, sum_of_rows,
 )
 from bpcore._math.network cimport (
-    choose_sums, dense_t, keeps_z, network_t, sums_by_dots, whole_vectors, work_size,
+    BACKWARD, FORWARD, GRADIENT, choose_sums, dense_t, keeps_z, network_t, products_in_parts,
+    whole_vectors, work_size,
 )
 from bpcore._math.row_sums cimport sum_of_losses
-from bpcore._math.skip cimport skip_panel
+from bpcore._math.skip cimport share_of_nonzeros, skip_panel
 from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, meet, member_t, set_flag, set_flag_if, share_begin, share_end,
     slice_count, team_size, wait_briefly, wait_while,
 )
+from bpcore._math.parts cimport MATRIX_UNIT, parts_product
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, penalty, penalty_gradient, rule_t,

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpcore import _cpuid
 
-LEVELS = ("baseline", "x86_v3", "x86_v4")
-"""Every level there is, lowest first: SSE2 or NEON, AVX2 with FMA, AVX-512."""
+LEVELS = ("baseline", "x86_v3", "x86_v4", "x86_amx")
+"""Every level there is, lowest first: SSE2 or NEON, AVX2 with FMA, AVX-512, AVX-512 with AMX."""
 
 
 class Registers(NamedTuple):
@@ -25,6 +25,7 @@ class Registers(NamedTuple):
 
     leaf_1_ecx: int
     leaf_7_ebx: int
+    leaf_7_edx: int
     extended_1_ecx: int
     xcr0: int
 
@@ -34,19 +35,26 @@ def _bits(*positions: int) -> int:
 
 
 # x86-64 psABI, "Micro-Architecture Levels", for the instructions; Intel SDM volume 1, section 13.3,
-# for the state in XCR0 that the operating system must save: SSE 1, AVX 2, opmask 5, ZMM 6 and 7.
+# for the state in XCR0 that the operating system must save: SSE 1, AVX 2, opmask 5, ZMM 6 and 7,
+# tiles' shapes 17 and tiles 18.
 _X86_V3 = Registers(
     # SSE3, SSSE3, FMA, CMPXCHG16B, SSE4.1, SSE4.2, MOVBE, POPCNT, OSXSAVE, AVX, F16C
     leaf_1_ecx=_bits(0, 9, 12, 13, 19, 20, 22, 23, 27, 28, 29),
     leaf_7_ebx=_bits(3, 5, 8),  # BMI1, AVX2, BMI2
+    leaf_7_edx=0,
     extended_1_ecx=_bits(0, 5),  # LAHF, LZCNT
     xcr0=_bits(1, 2),
 )
 _X86_V4 = Registers(
     leaf_1_ecx=_X86_V3.leaf_1_ecx,
     leaf_7_ebx=_X86_V3.leaf_7_ebx | _bits(16, 17, 28, 30, 31),  # AVX512F, DQ, CD, BW, VL
+    leaf_7_edx=0,
     extended_1_ecx=_X86_V3.extended_1_ecx,
     xcr0=_X86_V3.xcr0 | _bits(5, 6, 7),
+)
+_X86_AMX = _X86_V4._replace(
+    leaf_7_edx=_bits(22, 24),  # AMX-BF16, AMX-TILE
+    xcr0=_X86_V4.xcr0 | _bits(17, 18),
 )
 
 
@@ -64,7 +72,7 @@ def levels_from_registers(registers: Registers) -> tuple[str, ...]:
         Begins with "baseline"; a level is there only if every lower one is.
     """
     supported = ["baseline"]
-    for level, needed in (("x86_v3", _X86_V3), ("x86_v4", _X86_V4)):
+    for level, needed in (("x86_v3", _X86_V3), ("x86_v4", _X86_V4), ("x86_amx", _X86_AMX)):
         if any(word & bits != bits for word, bits in zip(registers, needed, strict=True)):
             break
         supported.append(level)
@@ -72,8 +80,12 @@ def levels_from_registers(registers: Registers) -> tuple[str, ...]:
 
 
 def supported_levels() -> tuple[str, ...]:
-    """Return the levels that this processor and operating system run, lowest first."""
-    return levels_from_registers(Registers(*_cpuid.registers()))
+    """Return the levels that this processor and operating system run, lowest first.
+
+    Linux gives a process AMX's tiles when it is asked to; here it is.
+    """
+    levels = levels_from_registers(Registers(*_cpuid.registers()))
+    return levels if "x86_amx" not in levels or _cpuid.may_use_tiles() else levels[:-1]
 
 
 def built_levels() -> tuple[str, ...]:

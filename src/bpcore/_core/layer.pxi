@@ -120,8 +120,7 @@ cdef void one_forward(dense_t *layer, const floating *a_in, Py_ssize_t n) noexce
     """A layer's forward by itself."""
     cdef network_t alone
     alone.layers, alone.n_layers = layer, 1
-    cdef void *work = room_to_work(&alone, a_in)
-    layer.by_dots = sums_by_dots(layer, a_in, n)
+    cdef void *work = prepare(&alone, a_in, n)
     dense_forward(layer, a_in, 0, n, False)
     layer.work = NULL
     free(work)
@@ -133,7 +132,7 @@ cdef void one_backward(
     """A layer's backward by itself."""
     cdef network_t alone
     alone.layers, alone.n_layers = layer, 1
-    cdef void *work = room_to_work(&alone, a_in)
+    cdef void *work = prepare(&alone, a_in, n)
     dense_delta(layer, a_in, 0, n, False)
     dense_backward(layer, da_in, 0, n, False)
     dense_gradient(layer, a_in, n, 0, layer.n_outputs, False, False, <floating> 1)

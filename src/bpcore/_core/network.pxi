@@ -4,7 +4,8 @@ Python's side, `Network`, comes first; what it runs without the GIL stands below
 """
 
 cdef enum:
-    PREDICT_ROWS = 240  # samples that predict takes through all layers at a time
+    PREDICT_ROWS = 240  # samples that predict takes through all layers at a time,
+    PREDICT_PARTS = 256  # and where there is a matrix unit
     FEW_LAYERS = 8  # whose addresses predict has room for without asking malloc
 
 
@@ -295,8 +296,7 @@ cdef class Network:
 
 cdef void whole_forward(network_t *net, const floating *x, Py_ssize_t n) noexcept nogil:
     """forward_pass over all rows."""
-    cdef void *work = room_to_work(net, x)
-    choose_sums(net, x, n)
+    cdef void *work = prepare(net, x, n)
     forward_pass(net, x, 0, n, False)
     free(work)
 
@@ -306,7 +306,7 @@ cdef void through_layers(
 ) noexcept nogil:
     """From the last delta to every gradient, over all rows."""
     cdef member_t alone
-    cdef void *work = room_to_work(net, x)
+    cdef void *work = prepare(net, x, n)
     alone.index, alone.threads = 0, 1
     backward_pass(net, dx, 0, n, False)
     gradient_pass(net, x, n, &alone, False, False, <floating> 1)
@@ -336,7 +336,8 @@ cdef double blocked_run(
     bint *no_memory,  # OUT
 ) noexcept nogil:
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
-    cdef Py_ssize_t blocks = (n + PREDICT_ROWS - 1) // PREDICT_ROWS, k, first, m
+    cdef Py_ssize_t most = PREDICT_PARTS if MATRIX_UNIT else PREDICT_ROWS, k, first, m
+    cdef Py_ssize_t blocks = (n + most - 1) // most
     cdef Py_ssize_t rows = (n + blocks - 1) // blocks
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
     cdef Py_ssize_t n_outputs = net.layers[net.n_layers - 1].n_outputs
@@ -353,8 +354,7 @@ cdef double blocked_run(
         return 0
     last.z, last.a = z, a
     outputs.layers, outputs.n_layers = &last, 1
-    work = room_to_work(net, x)
-    choose_sums(net, x, n)
+    work = prepare(net, x, n)
     for k in range(blocks):
         first = n * k // blocks
         m = n * (k + 1) // blocks - first

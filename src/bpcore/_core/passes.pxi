@@ -5,6 +5,7 @@ module, and what is compiled once keeps it small.
 """
 cdef enum:
     PIECE = 1024  # elements that activation_pass copies at a time
+    WORTH_SKIPPING = 30  # percent of nonzeros, below which not even the matrix unit is faster
 
 
 cdef void panel_f32 "bpcore_panel_f32"(
@@ -49,12 +50,23 @@ cdef void skip_f64 "bpcore_skip_f64"(
                rows, <const vf64 *> panel, ld_panel, vectors, left)
 
 
+cdef void parts_f32 "bpcore_parts_f32"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+    Py_ssize_t a_row, Py_ssize_t a_step, const void *b, Py_ssize_t ldb, bint by_columns,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work,
+) noexcept nogil:
+    """What run_parts calls."""
+    parts_product(<float *> c, ldc, <const float *> init, ld_init, <const float *> a, a_row,
+                  a_step, <const float *> b, ldb, by_columns, rows, columns, depth, work)
+
+
 cdef void forward_product(
     const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
                    layer.n_inputs, layer.n_outputs, layer.by_dots, layer.sparse,
+                   layer.in_parts & FORWARD,
                    <floating *> layer.work)
 
 
@@ -75,7 +87,8 @@ cdef void backward_product(
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs,
-                    is_often_zero(layer.activation), <floating *> layer.work)
+                    is_often_zero(layer.activation), layer.in_parts & BACKWARD,
+                    <floating *> layer.work)
 
 
 cdef void backward_one(
@@ -92,11 +105,12 @@ cdef void backward_one(
 
 cdef void gradient_product(
     const dense_t *layer, const floating *delta, const floating *a_in, floating *dW, floating *db,
-    Py_ssize_t n, Py_ssize_t rows, bint accumulate,
+    Py_ssize_t n, Py_ssize_t rows, bint accumulate, bint in_parts,
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ of the first `rows` outputs from delta on"""
     affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
-                    layer.sparse, is_often_zero(layer.activation), <floating *> layer.work)
+                    layer.sparse, is_often_zero(layer.activation), in_parts,
+                    <floating *> layer.work)
 
 
 cdef void gradient_one(
@@ -189,6 +203,20 @@ cdef void dense_backward(
         backward_product(layer, delta, da_in, n)
 
 
+cdef bint skips_zeros(const dense_t *layer, const floating *a_in, Py_ssize_t n) noexcept nogil:
+    """Whether ∂C/∂W, though it could be computed in parts, has so many zeros to pass over that it
+    is not. All outputs are looked at, not a member's share: all of a team decide alike."""
+    cdef const floating *delta = <const floating *> layer.delta
+    cdef double nonzeros = 1
+    if floating is float:
+        if layer.sparse:
+            nonzeros = share_of_nonzeros(<vf32 *> a_in, layer.n_inputs, n, layer.n_inputs)
+        if is_often_zero(layer.activation):
+            nonzeros = min(nonzeros, share_of_nonzeros(<vf32 *> delta, layer.n_outputs, n,
+                                                       layer.n_outputs))
+    return 100 * nonzeros < WORTH_SKIPPING
+
+
 cdef void dense_gradient(
     dense_t *layer,
     const floating *a_in,  # IN  (n, n_inputs)
@@ -208,7 +236,8 @@ cdef void dense_gradient(
     if n == 1:
         gradient_one(layer, delta, a_in, scale, dW, db, last - first, accumulate or descend)
     else:
-        gradient_product(layer, delta, a_in, dW, db, n, last - first, accumulate or descend)
+        gradient_product(layer, delta, a_in, dW, db, n, last - first, accumulate or descend,
+                         (layer.in_parts & GRADIENT) != 0 and not skips_zeros(layer, a_in, n))
 
 
 cdef void forward_pass(
@@ -296,15 +325,17 @@ cdef void predict_rows(
         x, one, other = to, other, one
 
 
-cdef void *room_to_work(network_t *net, const floating *p) noexcept nogil:
-    """Give all layers the room to work that the neediest wants; to be freed after the pass.
+cdef void *prepare(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
+    """Choose how the layers compute a pass over n samples, and give them all the room to work that
+    the neediest wants; to be freed after the pass.
 
-    Without memory they run without, only slower.
+    Without memory they run without, only slower. One sample needs none.
     """
     cdef Py_ssize_t size = 0
     cdef void *work = NULL
     cdef int l
-    for l in range(net.n_layers):
+    choose_sums(net, p, n)
+    for l in range(net.n_layers if n > 1 else 0):
         size = max(size, work_size(&net.layers[l], p))
     if size > 0:
         work = malloc(size * sizeof(p[0]))

@@ -11,6 +11,17 @@ def build_info():
     return {"float32 lanes": LANES_F32, "tile rows": TILE_ROWS}
 
 
+def in_parts(Py_ssize_t n_inputs, Py_ssize_t n_outputs, Py_ssize_t n):
+    """Which products of a float32 layer the matrix unit computes for n samples: a set of "forward",
+    "backward", "gradient", empty where the level has no such unit."""
+    cdef dense_t layer
+    cdef int products
+    layer.n_inputs, layer.n_outputs = n_inputs, n_outputs
+    products = products_in_parts(&layer, <float *> NULL, n)
+    names = {FORWARD: "forward", BACKWARD: "backward", GRADIENT: "gradient"}
+    return {name for bit, name in names.items() if products & bit}
+
+
 def elementwise(str name, z):
     """a = σ(z) of the activation `name`, of "log1p" log(1 + z) for 0 <= z <= 1, or of "log" log z
     for normal z > 0.

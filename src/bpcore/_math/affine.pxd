@@ -15,6 +15,7 @@ from cython cimport floating
 
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.pack cimport PAGE_BYTES, transpose
+from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32
 from bpcore._math.skip cimport SKIP_WORK, skipping_cost, skipping_product
 from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
@@ -45,9 +46,13 @@ cdef inline Py_ssize_t thin_columns(
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint sparse,
-    vec *work,
+    bint in_parts, vec *work,
 ) noexcept nogil:
     cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(z, n_outputs, n_inputs)
+    if MATRIX_UNIT and in_parts and work != NULL:
+        bpcore_parts_f32(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, n_outputs,
+                         n_inputs, work)
+        return
     if main > 0:
         product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, main, n_inputs,
                 sparse, work)
@@ -64,23 +69,29 @@ cdef inline void affine_forward(
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
     bint by_dots,            # a few samples
     bint sparse,             # as for product,
-    floating *work,          # and this
+    bint in_parts,           # on the matrix unit, if there is `work`
+    floating *work,          # as for product, and PARTS_WORK elements if in_parts
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     if floating is float:
         forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
-                sparse, <vf32 *> work)
+                sparse, in_parts, <vf32 *> work)
     else:
         forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
-                sparse, <vf64 *> work)
+                sparse, in_parts, <vf64 *> work)
 
 
 cdef inline void backward(
     const vec *delta, const vec *W, vec *da_in,
-    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint sparse, vec *work,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint sparse, bint in_parts,
+    vec *work,
 ) noexcept nogil:
     cdef vec room[THIN_ROOM]
     cdef Py_ssize_t thin = thin_columns(da_in, n_inputs, n_outputs)
+    if MATRIX_UNIT and in_parts and work != NULL:
+        bpcore_parts_f32(da_in, n_inputs, NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
+                         n_inputs, n_outputs, work)
+        return
     if thin * n_outputs > THIN_ROOM:
         thin = 0
     product(da_in, n_inputs, <vec *> NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
@@ -97,15 +108,16 @@ cdef inline void affine_backward(
     floating *da_in,        # OUT (n, n_inputs), overlaps nothing
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
     bint sparse,            # as for product,
+    bint in_parts,          # as for affine_forward,
     floating *work,         # and this
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     if floating is float:
         backward(<vf32 *> delta, <vf32 *> W, <vf32 *> da_in, n, n_inputs, n_outputs, sparse,
-                 <vf32 *> work)
+                 in_parts, <vf32 *> work)
     else:
         backward(<vf64 *> delta, <vf64 *> W, <vf64 *> da_in, n, n_inputs, n_outputs, sparse,
-                 <vf64 *> work)
+                 in_parts, <vf64 *> work)
 
 
 cdef inline Py_ssize_t turned_columns(
@@ -222,7 +234,7 @@ cdef inline double whole(const vec *p, Py_ssize_t columns) noexcept nogil:
 cdef inline void gradient(
     const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, vec *db,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
-    bint sparse, bint sparse_delta, vec *work,
+    bint sparse, bint sparse_delta, bint in_parts, vec *work,
 ) noexcept nogil:
     # All ways sum in the same order, so the data may choose between them.
     cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
@@ -230,6 +242,11 @@ cdef inline void gradient(
     cdef double by_delta = 1, by_input = 1
     cdef Py_ssize_t turning = TURNING
     cdef const vec *start = dW if accumulate else NULL
+    if MATRIX_UNIT and in_parts and work != NULL:
+        bpcore_parts_f32(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
+                         rows, n_inputs, n, work)
+        bias_gradient(delta, ld_delta, db, n, rows, accumulate)
+        return
     if sparse_delta and work != NULL:
         by_delta = skipping_cost(delta, 1, ld_delta, False, rows, n_inputs, n, rows,
                                  rows * whole(dW, n_inputs) / vectors)
@@ -265,12 +282,13 @@ cdef inline void affine_gradient(
     bint accumulate,        # add to what dW and db hold
     bint sparse,            # a_in may be mostly zeros, as for product;
     bint sparse_delta,      # so may delta
-    floating *work,         # as for product, and TURNED n_outputs elements more if sparse
+    bint in_parts,          # as for affine_forward
+    floating *work,         # the same, and TURNED n_outputs elements more if sparse
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ_i δ_i; dW and db overlap nothing."""
     if floating is float:
         gradient(<vf32 *> delta, n_outputs, <vf32 *> a_in, <vf32 *> dW, <vf32 *> db, n, n_inputs,
-                 rows, accumulate, sparse, sparse_delta, <vf32 *> work)
+                 rows, accumulate, sparse, sparse_delta, in_parts, <vf32 *> work)
     else:
         gradient(<vf64 *> delta, n_outputs, <vf64 *> a_in, <vf64 *> dW, <vf64 *> db, n, n_inputs,
-                 rows, accumulate, sparse, sparse_delta, <vf64 *> work)
+                 rows, accumulate, sparse, sparse_delta, in_parts, <vf64 *> work)

@@ -3,13 +3,14 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from bpcore._math.network cimport keeps_z, network_t
+from bpcore._math.network cimport MANY, keeps_z, network_t, products_in_parts
 from bpcore._math.vector cimport TILE_ROWS, prefetch
 
 cdef enum:
     BLOCK_BYTES = 524288  # of activations in a block of training: half an L2 cache
     AHEAD_BYTES = 1024    # how far gather fetches before it copies
-    BLOCK_ROWS = 240      # at least: below it dW's traffic costs more than the cache saves
+    BLOCK_ROWS = 240      # at least: below it dW's traffic costs more than the cache saves,
+    PARTS_BLOCK_ROWS = 512  # and packing for the matrix unit more still
 
 
 cdef inline const floating *row(const floating *p, Py_ssize_t i, Py_ssize_t width) noexcept nogil:
@@ -65,10 +66,12 @@ cdef inline Py_ssize_t block_rows(
 
     It depends on the network alone, never on threads, so that sums keep their order.
     """
-    cdef Py_ssize_t row = net.layers[0].n_inputs, rows
+    cdef Py_ssize_t row = net.layers[0].n_inputs, rows, least = BLOCK_ROWS
     cdef int l
     for l in range(net.n_layers):
+        if itemsize == sizeof(float) and products_in_parts(&net.layers[l], <float *> NULL, MANY):
+            least = PARTS_BLOCK_ROWS
         row += (3 if keeps_z(net, l) else 2) * net.layers[l].n_outputs
     rows = BLOCK_BYTES // (row * itemsize) // TILE_ROWS * TILE_ROWS
-    rows = BLOCK_ROWS if rows < BLOCK_ROWS else rows
+    rows = least if rows < least else rows
     return batch_size if batch_size < rows else rows

@@ -5,13 +5,19 @@ from bpcore._math.activation cimport SOFTMAX, derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
 from bpcore._math.dots cimport dot_groups
 from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
+from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, parts_pay
 from bpcore._math.skip cimport SKIP_WORK
 from bpcore._math.tile cimport WORK
 from bpcore._math.vector cimport LANES_F32, LANES_F64
 
 
+cdef enum:  # products of a layer, as bits
+    FORWARD = 1
+    BACKWARD = 2
+    GRADIENT = 4
+
 cdef enum:
-    MANY = 128  # rows, from which on sums_by_dots no longer looks at their number
+    MANY = 128  # rows, from which on their number no longer decides how a product is summed
     NEAR_BYTES = 1048576  # of W that stay in the second-level cache
 
 
@@ -30,6 +36,7 @@ cdef struct dense_t:
     bint by_dots  # how the forward product is summed
     bint narrow   # one sample, whose inputs and outputs each fit into a vector
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
+    int in_parts  # which of its products the matrix unit computes
     void *work    # room of work_size elements for a product, or NULL
 
 cdef struct network_t:
@@ -80,25 +87,46 @@ cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_
     return n == 1 or dots < tiles
 
 
+cdef inline int products_in_parts(
+    const dense_t *layer, const floating *p, Py_ssize_t n
+) noexcept nogil:
+    """The products of a layer that the matrix unit computes: decided as, and for the reason that,
+    sums_by_dots is."""
+    cdef Py_ssize_t i = layer.n_inputs, o = layer.n_outputs
+    cdef int products = 0
+    n = MANY if n > MANY else n
+    if MATRIX_UNIT and floating is float and n >= 2 * STRIP and i * o >= 4 * STRIP * STRIP:
+        if parts_pay(n, o, i):
+            products |= FORWARD
+        if parts_pay(n, i, o):
+            products |= BACKWARD
+        if parts_pay(o, i, n):
+            products |= GRADIENT
+    return products
+
+
 cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
-    """Every layer's by_dots and narrow, for a batch of n samples."""
+    """Every layer's by_dots, in_parts and narrow, for a batch of n samples."""
     cdef dense_t *layer
     cdef int l
     for l in range(net.n_layers):
         layer = &net.layers[l]
         layer.by_dots = sums_by_dots(layer, p, n)
+        layer.in_parts = products_in_parts(layer, p, n)
         layer.narrow = (n == 1 and layer.n_inputs <= vector_length(p)
                         and layer.n_outputs <= vector_length(p) and layer.activation != SOFTMAX)
 
 
 cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexcept nogil:
-    """Elements of `work`: none unless rows of the layer's matrices lie far apart, or may hold zeros
-    to skip."""
-    cdef Py_ssize_t size = sizeof(p[0]), width = vector_length(p)
-    if layer.sparse and layer.n_outputs > width:
-        return SKIP_WORK + TURNED * layer.n_outputs
-    if is_often_zero(layer.activation) and layer.n_inputs > width:
-        return SKIP_WORK
+    """Elements of `work`, whatever the batch: none unless rows of the layer's matrices lie far apart,
+    may hold zeros to skip, or are computed in parts."""
+    cdef Py_ssize_t size = sizeof(p[0]), width = vector_length(p), room = 0
     if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size >= FAR_BYTES:
-        return WORK
-    return 0
+        room = WORK
+    if is_often_zero(layer.activation) and layer.n_inputs > width:
+        room = SKIP_WORK
+    if layer.sparse and layer.n_outputs > width:
+        room = SKIP_WORK + TURNED * layer.n_outputs
+    if products_in_parts(layer, p, MANY):
+        room = PARTS_WORK if room < PARTS_WORK else room
+    return room

@@ -1,0 +1,176 @@
+"""C[r, :] = init[r, :] + Σ_k A[r, k] B[k, :] in float32 on the processor's matrix unit.
+
+The unit multiplies bfloat16, of 8 significant bits, and adds in float32, sixteen
+times as fast as vectors do. A float32 number is the sum of three such parts,
+x = x₁ + x₂ + x₃, exactly, each the nearest to what is left. So
+
+    a b = a₁ b₁ + (a₁ b₂ + a₂ b₁) + (a₁ b₃ + a₂ b₂ + a₃ b₁)
+
+but for a₂ b₃ + a₃ b₂ + a₃ b₃: at most 2⁻²³ |a b|, some 2⁻²⁸ |a b| in the mean, where
+to round a b to float32 leaves up to 2⁻²⁴ |a b|. The six products are summed together,
+32 k at a time, and rounded far fewer times than a multiply-add for each k: C is nearer
+to the true sum than that of tile.pxd (G. Henry, P. Tang & A. Heinecke, Leveraging the
+bfloat16 Artificial Intelligence Datatype for Higher-Precision Computations, 2019).
+
+What is below 2⁻¹²⁶ counts as 0, what is above 3.39 · 10³⁸ as infinite, and what is
+infinite makes C NaN.
+
+Every C[r, j] is one sum over k in a fixed order, as in tile.pxd. The order is
+another one: which of the two sums is decided once for a batch (network.pxd).
+"""
+from libc.string cimport memset
+
+from bpcore._math.pack cimport pack_rows, transpose
+from bpcore._math.vector cimport at, vf32
+
+cdef extern from "matrix_unit.h" nogil:
+    enum:
+        MATRIX_UNIT    # whether this level has one
+        STRIP          # rows of A, or columns of B, in a tile
+        STRETCH        # k in a tile
+        STRETCH_BYTES  # a strip's three parts of so many k
+    void split_rows(const float *x, const float *y, Py_ssize_t ld, char *to)
+    void configure_tiles(int rows, int columns)
+    void release_tiles()
+    void tiles_of_parts(
+        float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init, const char *a,
+        Py_ssize_t a_strip, const char *b, Py_ssize_t b_strip, Py_ssize_t stretches, bint tall,
+        bint wide)
+
+cdef extern from "panel.h" nogil:
+    void bpcore_parts_f32(
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+        Py_ssize_t a_row, Py_ssize_t a_step, const void *b, Py_ssize_t ldb, bint by_columns,
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work)
+
+cdef enum:
+    PARTS_DEPTH = 512  # k at a time: two strips of B then fit into the first-level cache
+    PARTS_ROWS = 256   # rows at a time: with PARTS_DEPTH their A fits into the second-level cache
+    STRIP_BYTES = PARTS_DEPTH // 32 * 3072  # a strip's parts of PARTS_DEPTH k
+    PARTS_WORK = (PARTS_ROWS // 16 + 2) * STRIP_BYTES // 4 + 16  # elements of `work`: the parts
+
+
+cdef inline bint parts_pay(
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth
+) noexcept nogil:
+    """Whether the unit takes the product in well under the time of tile.pxd.
+
+    Counted in multiply-adds of a vector, as in sums_by_dots: two by two tiles by 32 k are worth
+    1100, a vector in parts 15. A processor that uses the unit has its clock held back by up to a
+    sixth for a while, whatever it does: so the product must gain more than that.
+    """
+    cdef double tiles = (rows + 31) // 32 * ((columns + 31) // 32) * ((depth + 31) // 32)
+    cdef double vectors = depth / 16.0 * (
+        rows + columns * ((rows + PARTS_ROWS - 1) // PARTS_ROWS))
+    cdef double others = <double> rows * depth * ((columns + 15) // 16)
+    return others > 1.1 * (1100 * tiles + 15 * vectors)
+
+
+cdef inline void pack_parts(
+    const vf32 *x,   # IN  a strip's lines, which are rows of A or columns of B: X[line, k] at
+    Py_ssize_t ld,   #     line ld + k, or (by_k) k ld + line
+    bint by_k,
+    bint by_columns, # they are columns of B
+    int lines,       # at most STRIP; those beyond come out as 0
+    Py_ssize_t depth,
+    char *to,        # OUT STRETCH_BYTES for each STRETCH of k, filled up with 0
+) noexcept nogil:
+    """A strip's parts in the order in which the unit reads them: k and k + 16 side by side, in a
+    row of 64 bytes for each row of A, or for each k < 16 with B's columns along it."""
+    cdef float whole[16 * 32]
+    cdef float turned[16 * 32]
+    cdef const vf32 *source
+    cdef Py_ssize_t k = 0, step, ld_source
+    cdef Py_ssize_t rows = STRETCH if by_k else STRIP, columns = STRIP if by_k else STRETCH
+    while k < depth:
+        step = min(STRETCH, depth - k)
+        source, ld_source = at(x, k * (ld if by_k else 1)), ld
+        if lines < STRIP or step < STRETCH:
+            memset(whole, 0, sizeof(whole))
+            pack_rows(source, ld, <vf32 *> whole, columns // STRIP, lines if by_k else step,
+                      step if by_k else lines)
+            source, ld_source = <vf32 *> whole, columns
+        if by_k != by_columns:
+            transpose(source, ld_source, <vf32 *> turned, rows, rows, columns)
+            source, ld_source = <vf32 *> turned, rows
+        split_rows(<const float *> source, <const float *> at(
+            source, STRIP * ld_source if by_columns else STRIP), ld_source, to)
+        k += step
+        to += STRETCH_BYTES
+
+
+cdef inline void strips_product(
+    float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init,
+    const char *a, const char *b, Py_ssize_t strip, Py_ssize_t rows, int columns,
+) noexcept nogil:
+    """C = init + A B of one or two strips of B."""
+    cdef Py_ssize_t r = 0, stretches = strip // STRETCH_BYTES
+    configure_tiles(2 * STRIP, columns)
+    while r < rows:
+        if rows - r < 2 * STRIP:
+            configure_tiles(<int> (rows - r), columns)
+        if rows - r > STRIP and columns > STRIP:
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, True, True)
+        elif rows - r > STRIP:
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, True, False)
+        elif columns > STRIP:
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, False, True)
+        else:
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, False, False)
+        c += 2 * STRIP * ldc
+        if init != NULL:
+            init += 2 * STRIP * ld_init
+        a += 2 * strip
+        r += 2 * STRIP
+
+
+cdef inline void parts_product(
+    float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init,  # as for product
+    const float *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const float *b, Py_ssize_t ldb, bint by_columns,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    void *work,  # room for PARTS_WORK elements
+) noexcept nogil:
+    """C = init + A B; c may be init."""
+    cdef char *packed_a = <char *> ((<size_t> work + 63) // 64 * 64)
+    cdef char *packed_b = packed_a + PARTS_ROWS // STRIP * STRIP_BYTES
+    cdef Py_ssize_t chunks = (rows + PARTS_ROWS - 1) // PARTS_ROWS
+    cdef Py_ssize_t chunk = (rows + 2 * STRIP * chunks - 1) // (2 * STRIP * chunks) * 2 * STRIP
+    cdef Py_ssize_t most = PARTS_DEPTH if depth > 256 else 128
+    cdef Py_ssize_t steps = (depth + most - 1) // most
+    cdef Py_ssize_t deep = (depth + STRETCH * steps - 1) // (STRETCH * steps) * STRETCH
+    cdef Py_ssize_t r = 0, k, j, i, height, step, wide, strip
+    cdef const float *start
+    while r < rows:
+        height = min(chunk, rows - r)
+        k = 0
+        while k < depth:
+            step = min(deep, depth - k)
+            strip = (step + STRETCH - 1) // STRETCH * STRETCH_BYTES
+            i = 0
+            while i < height:
+                pack_parts(at(<const vf32 *> a, (r + i) * a_row + k * a_step),
+                           a_row if a_step == 1 else a_step, a_step != 1, False,
+                           <int> min(STRIP, height - i), step, packed_a + i // STRIP * strip)
+                i += STRIP
+            j = 0
+            while j < columns:
+                wide = min(2 * STRIP, columns - j)
+                i = 0
+                while i < wide:
+                    pack_parts(at(<const vf32 *> b, (j + i) * ldb + k if by_columns
+                                  else k * ldb + j + i), ldb, not by_columns, True,
+                               <int> min(STRIP, wide - i), step, packed_b + i // STRIP * strip)
+                    i += STRIP
+                if k > 0:
+                    start = c + r * ldc + j
+                elif init == NULL:
+                    start = NULL
+                else:
+                    start = init + r * ld_init + j
+                strips_product(c + r * ldc + j, ldc, start, ldc if k > 0 else ld_init, packed_a,
+                               packed_b, strip, height, <int> wide)
+                j += wide
+            k += step
+        r += height
+    release_tiles()

@@ -1,0 +1,135 @@
+"""Products on the matrix unit, whose float32 numbers are sums of three bfloat16 parts."""
+
+import copy
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import bpcore as bp
+from bpcore import cpu
+
+LEVEL = "x86_amx"
+pytestmark = pytest.mark.skipif(
+    LEVEL not in cpu.supported_levels() or LEVEL not in cpu.built_levels(),
+    reason="no matrix unit on this processor, or not built",
+)
+
+# n, n_inputs, n_outputs: around strips of 16, pairs of them, 32 k, and beyond what is packed at a
+# time: 128 or 512 k, 256 rows.
+SHAPES = (
+    (128, 128, 128), (130, 161, 143), (257, 130, 260), (300, 600, 150), (131, 1040, 290),
+    (159, 513, 127), (512, 140, 270), (111, 257, 300), (1100, 134, 158),
+)  # fmt: skip
+
+
+@pytest.fixture
+def level(monkeypatch):
+    """Take the level, and let `importlib` say whether a shape is in parts there."""
+    kernels = importlib.import_module(f"bpcore._kernels_{LEVEL}")
+    for name in ("layers", "losses", "network", "optimizers", "trainer", "custom_loss"):
+        monkeypatch.setattr(importlib.import_module(f"bpcore.{name}"), "kernels", kernels)
+    return LEVEL
+
+
+def kernels_of(level):
+    return importlib.import_module(f"bpcore._kernels_{level}")
+
+
+def products(level, X, W, b, delta):
+    """Return z, ∂C/∂a_in and ∂C/∂W of a layer of this level."""
+    dW, db = np.empty_like(W), np.empty_like(b)
+    kernels = kernels_of(level)
+    layer = kernels.Layer(kernels.ACTIVATIONS["identity"], W, b, dW, db)
+    return layer.forward(X), layer.backward(delta), dW
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nearer_to_the_sum_than_multiply_adds(shape, rng):
+    n, n_inputs, n_outputs = shape
+    names = kernels_of(LEVEL).in_parts(n_inputs, n_outputs, n)
+    assert "backward" in names
+    numbers = [
+        rng.standard_normal(s).astype("float32")
+        for s in ((n, n_inputs), (n_outputs, n_inputs), (n_outputs,), (n, n_outputs))
+    ]
+    X, W, b, delta = (array.astype("float64") for array in numbers)
+    exact = (X @ W.T + b, delta @ W, delta.T @ X)
+    magnitudes = (np.abs(X) @ np.abs(W).T, np.abs(delta) @ np.abs(W), np.abs(delta.T) @ np.abs(X))
+    in_parts, by_tiles = products(LEVEL, *numbers), products("x86_v4", *numbers)
+    for name, wanted, found, other, size in zip(
+        ("forward", "backward", "gradient"), exact, in_parts, by_tiles, magnitudes, strict=True
+    ):
+        error = np.abs(found - wanted) / size
+        assert error.max() < 5e-7, name
+        if name in names:
+            assert not np.array_equal(found, other), name
+            assert (error**2).mean() < ((np.abs(other - wanted) / size) ** 2).mean(), name
+
+
+def test_three_parts_are_the_whole_number(level, rng):
+    """Times 1 every number comes out as it went in, with all of its 24 bits."""
+    layer = bp.Dense(192, 192, "identity")
+    layer.W[...], layer.b[...] = np.eye(192), 0
+    sizes = np.exp2(rng.integers(-100, 127, (160, 192)))
+    X = (sizes * rng.uniform(1, 2, (160, 192)) * rng.choice([-1, 1], (160, 192))).astype("float32")
+    X[0, :4] = 1, -1 + 2**-24, 2 - 2**-23, 1 + 2**-8 + 2**-16
+    X[1, :3] = 0, -0.0, 3.39e38
+    assert kernels_of(level).in_parts(192, 192, 160) == {"forward", "backward", "gradient"}
+    assert_array_equal(layer.forward(X), X)
+    assert_array_equal(layer.backward(X), X)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_stays_in_its_column(level, bad, rng):
+    net = bp.mlp((140, 150, 160), "tanh", rng=rng)
+    X = rng.standard_normal((200, 140)).astype("float32")
+    net.layers[0].b[17] = bad  # whose tanh is 1, unless it is NaN
+    net.layers[1].W[5, 3] = bad
+    found = net.predict(X)
+    assert not np.isfinite(found[:, 5]).any()
+    assert np.isfinite(np.delete(found, 5, axis=1)).all() == np.isinf(bad)
+
+
+@pytest.mark.parametrize("optimizer", [bp.SGD(0.01), bp.Adam(0.001)], ids=["sgd", "adam"])
+@pytest.mark.parametrize("batch_size", [200, 530, 1300], ids=["block", "blocks", "slices"])
+def test_the_bits_do_not_depend_on_the_threads(level, optimizer, batch_size, rng):
+    sizes = (130, 200, 150, 10)
+    X, y = rng.standard_normal((1300, 130)), rng.integers(10, size=1300)
+    runs = []
+    for n_threads in (1, 2, 3, 5):
+        net = bp.mlp(sizes, "relu", "softmax", "cross_entropy", rng=0)
+        trainer = bp.Trainer(net, copy.deepcopy(optimizer), batch_size, n_threads=n_threads, rng=0)
+        history = trainer.run(X, y, epochs=3)
+        runs.append((net.parameters.copy(), history.loss))
+    for parameters, loss in runs[1:]:
+        assert_array_equal(parameters, runs[0][0])
+        assert loss == runs[0][1]
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "relu"])
+def test_training_is_float64_s(level, hidden, rng):
+    """In blocks and slices, with a gradient that adds up."""
+    X, Y = rng.standard_normal((1300, 70)), rng.standard_normal((1300, 40))
+    nets = {d: bp.mlp((70, 180, 160, 40), hidden, dtype=d, rng=0) for d in ("float32", "float64")}
+    nets["float64"].parameters[...] = nets["float32"].parameters
+    start = nets["float64"].parameters.copy()
+    assert kernels_of(level).in_parts(180, 160, 650) == {"forward", "backward", "gradient"}
+    for net in nets.values():
+        bp.Trainer(net, bp.SGD(0.05), None, shuffle=False).run(X, Y, epochs=5)
+    way = nets["float64"].parameters - start
+    # 6e-7 at every other level, too.
+    error = np.linalg.norm(nets["float32"].parameters - start - way) / np.linalg.norm(way)
+    assert error < 2e-6
+
+
+def test_threads_have_tiles_of_their_own(level, rng):
+    """Two networks of different shapes predict at the same time."""
+    nets = [bp.mlp(sizes, "tanh", rng=rng) for sizes in ((140, 150, 170), (300, 130, 129))]
+    inputs = [rng.standard_normal((513, net.layers[0].n_inputs)).astype("float32") for net in nets]
+    alone = [net.predict(X) for net, X in zip(nets, inputs, strict=True)]
+    same = lambda k: all(np.array_equal(nets[k].predict(inputs[k]), alone[k]) for _ in range(60))  # noqa: E731
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(same, [0, 1, 0, 1]))
