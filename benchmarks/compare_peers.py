@@ -141,7 +141,7 @@ def parse(arguments):
     add("--repeats", type=int, default=7, help="samples of each library and case (default 7)")
     add("--seconds", type=float, default=0.15, help="least length of a sample (default 0.15)")
     add("--dtype", choices=("float32", "float64"), default="float32")
-    add("--level", choices=("baseline", "x86_v3", "x86_v4"), help="CPU level of bpcore")
+    add("--level", choices=("baseline", "x86_v3", "x86_v4", "x86_amx"), help="CPU level of bpcore")
     add("--cases", type=names, help="groups or cases: training, others, prediction, width, …")
     add("--peers", type=names, default=list(LIBRARIES), help="libraries (default all)")
     add("--quick", action="store_true", help="few cases, few and short samples")

@@ -65,7 +65,7 @@ cdef void forward_product(
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
-                   layer.n_inputs, layer.n_outputs, layer.by_dots, layer.sparse,
+                   layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes, layer.sparse,
                    layer.in_parts & FORWARD,
                    <floating *> layer.work)
 

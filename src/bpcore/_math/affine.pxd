@@ -14,6 +14,7 @@ are computed in those two ways, so that widths have no cliffs.
 from cython cimport floating
 
 from bpcore._math.dots cimport product_of_dots
+from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32
 from bpcore._math.skip cimport SKIP_WORK, skipping_cost, skipping_product
@@ -45,13 +46,16 @@ cdef inline Py_ssize_t thin_columns(
 
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
-    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint sparse,
-    bint in_parts, vec *work,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint by_lanes,
+    bint sparse, bint in_parts, vec *work,
 ) noexcept nogil:
     cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(z, n_outputs, n_inputs)
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, n_outputs,
                          n_inputs, work)
+        return
+    if by_lanes:
+        few_outputs(z, n_outputs, b, a_in, W, n, n_inputs, n_outputs)
         return
     if main > 0:
         product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, main, n_inputs,
@@ -67,7 +71,8 @@ cdef inline void affine_forward(
     const floating *b,       # IN  (n_outputs,)
     floating *z,             # OUT (n, n_outputs), overlaps nothing
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
-    bint by_dots,            # a few samples
+    bint by_dots,            # a few samples, or
+    bint by_lanes,           # a few outputs and inputs
     bint sparse,             # as for product,
     bint in_parts,           # on the matrix unit, if there is `work`
     floating *work,          # as for product, and PARTS_WORK elements if in_parts
@@ -75,10 +80,10 @@ cdef inline void affine_forward(
     """z = a_in Wᵀ + b"""
     if floating is float:
         forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
-                sparse, in_parts, <vf32 *> work)
+                by_lanes, sparse, in_parts, <vf32 *> work)
     else:
         forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
-                sparse, in_parts, <vf64 *> work)
+                by_lanes, sparse, in_parts, <vf64 *> work)
 
 
 cdef inline void backward(

@@ -7,7 +7,7 @@ from bpcore._math.network cimport MANY, keeps_z, network_t, products_in_parts
 from bpcore._math.vector cimport TILE_ROWS, prefetch
 
 cdef enum:
-    BLOCK_BYTES = 524288  # of activations in a block of training: half an L2 cache
+    BLOCK_BYTES = 131072  # of activations in a block of training: close to the first-level cache
     AHEAD_BYTES = 1024    # how far gather fetches before it copies
     BLOCK_ROWS = 240      # at least: below it dW's traffic costs more than the cache saves,
     PARTS_BLOCK_ROWS = 512  # and packing for the matrix unit more still

@@ -4,6 +4,7 @@ from cython cimport floating
 from bpcore._math.activation cimport SOFTMAX, derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
 from bpcore._math.dots cimport dot_groups
+from bpcore._math.few_outputs cimport suits_lanes
 from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
 from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, parts_pay
 from bpcore._math.skip cimport SKIP_WORK
@@ -33,7 +34,8 @@ cdef struct dense_t:
     void *a       # a may be z: see keeps_z
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
-    bint by_dots  # how the forward product is summed
+    bint by_dots   # how the forward product is summed: dot products,
+    bint by_lanes  # or samples along the lanes; else tiles
     bint narrow   # one sample, whose inputs and outputs each fit into a vector
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
     int in_parts  # which of its products the matrix unit computes
@@ -106,12 +108,13 @@ cdef inline int products_in_parts(
 
 
 cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
-    """Every layer's by_dots, in_parts and narrow, for a batch of n samples."""
+    """Every layer's by_dots, by_lanes, in_parts and narrow, for a batch of n samples."""
     cdef dense_t *layer
     cdef int l
     for l in range(net.n_layers):
         layer = &net.layers[l]
         layer.by_dots = sums_by_dots(layer, p, n)
+        layer.by_lanes = suits_lanes(vector_length(p), n, layer.n_inputs, layer.n_outputs)
         layer.in_parts = products_in_parts(layer, p, n)
         layer.narrow = (n == 1 and layer.n_inputs <= vector_length(p)
                         and layer.n_outputs <= vector_length(p) and layer.activation != SOFTMAX)
