@@ -24,7 +24,9 @@ RTOL = {
 LEVELS = tuple(name for name in cpu.supported_levels() if name in cpu.built_levels())
 
 # Every module that does `from bpcore.cpu import kernels`.
-USERS_OF_KERNELS = ("layers", "losses", "network", "optimizers", "trainer", "custom_loss")
+USERS_OF_KERNELS = (
+    *("layers", "losses", "network", "optimizers", "trainer", "custom_loss", "stretches"),
+)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from conftest import USERS_OF_KERNELS
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
@@ -29,7 +30,7 @@ SHAPES = (
 def level(monkeypatch):
     """Take the level, and let `importlib` say whether a shape is in parts there."""
     kernels = importlib.import_module(f"bpcore._kernels_{LEVEL}")
-    for name in ("layers", "losses", "network", "optimizers", "trainer", "custom_loss"):
+    for name in USERS_OF_KERNELS:
         monkeypatch.setattr(importlib.import_module(f"bpcore.{name}"), "kernels", kernels)
     return LEVEL
 

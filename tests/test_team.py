@@ -304,7 +304,7 @@ class TestReservations:
             def team_size(self, batch_size):
                 return self.worth
 
-            def run(self, batch_size, start, stop, rates):
+            def run(self, batch_size, start, stop, rates, calm):
                 assert threads._running == 1
                 return stop
 

@@ -26,6 +26,7 @@ REQUIRED_X86_64 = (
     r"bpcore/_kernels_x86_v3\.[^/]*(so|pyd)",
     r"bpcore/_kernels_x86_v4\.[^/]*(so|pyd)",
 )
+REQUIRED_LINUX = (r"bpcore/_kernels_x86_amx\.[^/]*so",)
 
 
 def faults(path):
@@ -34,6 +35,8 @@ def faults(path):
     required = REQUIRED
     if re.search(r"(x86_64|amd64)\.whl$", path.name):
         required += REQUIRED_X86_64
+        if "linux" in path.name:
+            required += REQUIRED_LINUX
     found = [
         f"{pattern} is missing"
         for pattern in required

@@ -8,7 +8,7 @@ from pathlib import Path
 from suite._cases import CASES
 from suite._settings import Ratio
 
-LEVELS = ("baseline", "x86_v3", "x86_v4")  # the first is one that every processor has
+LEVELS = ("baseline", "x86_v3", "x86_v4", "x86_amx")  # the first is one that every processor has
 
 CHILD = """
 import sys

@@ -22,7 +22,7 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from cython cimport floating
 from libc.float cimport DBL_MAX, FLT_MAX
-from libc.math cimport isfinite
+from libc.math cimport isfinite, isnan
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
@@ -59,8 +59,8 @@ from bpcore._math.team cimport (
 from bpcore._math.parts cimport MATRIX_UNIT, parts_product
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (
-    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, penalty, penalty_gradient, rule_t,
-    scale_by, update,
+    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, largest_absolute, penalty,
+    penalty_gradient, rule_t, scale_by, update,
 )
 from bpcore._math.vector cimport LANES_F32, TILE_ROWS, load, load_part, store, vec, vf32, vf64
 

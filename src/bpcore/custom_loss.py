@@ -73,15 +73,20 @@ class CustomLossTraining:
         rates: _Array,
         threads: int = 1,
         start_thread: None = None,
+        calm: bool = False,
     ) -> int:
-        """Run steps start … stop - 1 of an epoch; return the step it got to."""
+        """Run steps start … stop - 1 of an epoch; return the step it got to.
+
+        With `calm` it ends before a step that could make a weight or the state overflow.
+        """
         for step in range(start, stop):
             rows: Any = slice(step * batch_size, (step + 1) * batch_size)
             rows = rows if order is None else order[rows]
             loss = self.gradient(X[rows], Y[rows])
             if not (math.isfinite(loss) and np.isfinite(self.network.gradient).all()):
                 return step
-            self.update(rates[step], False)
+            if not self.update(rates[step], calm):
+                return step
             n = len(X[rows])
             self.loss_sum += loss * n
             self.weight_sum += n

@@ -2,12 +2,16 @@
 
 Between stretches signals and callbacks get their turn. Weights can overflow in an update; rather
 than look at every weight after every step, parameters and state are copied now and then and looked
-at before the next copy, and if need be it is run again from the last one (docs/design.md).
+at before the next copy, and if need be it is run again from the last one. Where that would be every
+few steps, a look at each gradient, which bounds the update, is cheaper than the copy
+(docs/design.md).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from bpcore.cpu import kernels
 
 if TYPE_CHECKING:
     from bpcore.callbacks import Callback
@@ -19,6 +23,8 @@ STRETCH_OPERATIONS = 4e8
 # Parameters and optimiser state are copied about once in this many samples, which costs less than
 # 1 % of the steps in between and bounds how much is run again after a divergence.
 SNAPSHOT_SAMPLES = 4000
+# Steps from one copy to the next, up to which it costs more than a look at each gradient.
+FEW_STEPS = 8
 
 
 class DivergenceError(ArithmeticError):
@@ -60,6 +66,13 @@ class Stretches:
         self._by_steps = [(hook, hook.every) for hook in hooks if hook.every is not None]
         self._length = stretch_length(batch_size, trainer.network.parameters.size)
         self._apart = max(1, SNAPSHOT_SAMPLES // batch_size)
+        # Gradient descent without a state adds each gradient to the weights as it is summed.
+        self._calm = (
+            min(self.count, self._apart) <= FEW_STEPS
+            and bool(self._optimizer.state_names)
+            and not self._by_steps
+        )
+        self._begun = False
         self._rate: Any = None
         self._rates: Any = None
 
@@ -83,9 +96,11 @@ class Stretches:
         trainer, optimizer, count = self._trainer, self._optimizer, self.count
         training, snapshot, team = trainer._training, trainer._snapshot, trainer._team
         batches = (*self._data, order, self._batch_size)
+        before = int(optimizer.steps)
+        step = self._run_calmly(batches, rates) if self._calm else 0
+        if step == count:
+            return
         snapshot.take()
-        before = snapshot.steps
-        step = 0
         diverged = False
         try:
             while step < count and not diverged:
@@ -114,6 +129,27 @@ class Stretches:
                 "network keeps the last finite weights, those before that step; lower the learning "
                 f"rate ({rates[min(step, count - 1)]:g}), set clip_norm, or scale X and Y"
             )
+
+    def _run_calmly(self, batches: tuple[Any, ...], rates: _Array) -> int:
+        """Run steps that cannot make anything overflow; return the first that could, or the count.
+
+        Their gradients are small, and what the optimizer remembers of others must be. An epoch that
+        has another step is the last that is tried this way.
+        """
+        training, team = self._trainer._training, self._trainer._team
+        step = until = 0
+        if not self._begun:
+            self._begun = True
+            first, _ = self._optimizer.state_vectors()
+            if not kernels.is_calm_state(self._optimizer.rule(), first, float(rates.max())):
+                self._calm = False
+                return 0
+        while step == until and step < self.count:
+            step, until = team.run(
+                training, batches, step, self.count, rates, self._length, calm=True
+            )
+        self._calm = step == self.count
+        return step
 
     def _recover(self, batches: tuple[Any, ...], rates: _Array, before: int) -> int:
         """Run again from the snapshot to the last step that leaves all finite; return that step.

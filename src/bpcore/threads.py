@@ -108,6 +108,7 @@ class Team:
         stop: int,
         rates: Any,
         length: int = 1,
+        calm: bool = False,
     ) -> tuple[int, int]:
         """Run some of the steps from `step` on, with all threads where that is faster.
 
@@ -121,6 +122,8 @@ class Team:
         rates : ndarray
         length : int
             So many steps at most.
+        calm : bool
+            As `training.run` takes it.
 
         Returns
         -------
@@ -132,14 +135,14 @@ class Team:
             until = min(step + length, stop)
             self.reserve(1)
             try:
-                return training.run(*batches, step, until, rates), until
+                return training.run(*batches, step, until, rates, calm=calm), until
             finally:
                 self.release(1)
         many, part = self.choose(worth)
         until = min(step + max(1, int(part * length)), stop)
         with self.stretch(worth if many else 1) as (threads, start_thread):
             began = time.perf_counter()
-            done = training.run(*batches, step, until, rates, threads, start_thread)
+            done = training.run(*batches, step, until, rates, threads, start_thread, calm)
             seconds = time.perf_counter() - began
         self.record(threads > 1, done - step, seconds)
         return done, until

@@ -14,6 +14,29 @@ cdef rule_t rule_of(dict rule):
     return c
 
 
+cdef bint is_calm_along(
+    const rule_t *rule, const floating *g, Py_ssize_t count, double learning_rate
+) noexcept nogil:
+    """is_calm of a gradient g."""
+    return is_calm(rule, g, largest_absolute(g, count), learning_rate)
+
+
+def is_calm_state(dict rule, cnp.ndarray first, double learning_rate):
+    """Whether an optimiser's first state vector, what it remembers of gradients, is no larger than a
+    gradient may be for a step that cannot make anything overflow."""
+    cdef rule_t c = rule_of(rule)
+    cdef void *m = data(first)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(first)
+    cdef int typenum = cnp.PyArray_TYPE(first)
+    cdef bint calm
+    with nogil:
+        if typenum == cnp.NPY_FLOAT:
+            calm = is_calm_along(&c, <const float *> m, count, learning_rate)
+        else:
+            calm = is_calm_along(&c, <const double *> m, count, learning_rate)
+    return calm
+
+
 def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, first, second,
                       double learning_rate, cnp.ndarray counter, bint calm_only):
     """One optimiser step, counted in `counter`; validated vectors of one dtype.
@@ -32,14 +55,14 @@ def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, f
     with nogil:
         if typenum == cnp.NPY_FLOAT:
             if calm_only:
-                go = is_calm(&c, <const float *> g, count, learning_rate)
+                go = is_calm_along(&c, <const float *> g, count, learning_rate)
             if go:
                 steps[0] += 1
                 update(&c, <float *> theta, <const float *> g, <float *> p, <float *> q, count,
                        learning_rate, <double> steps[0])
         else:
             if calm_only:
-                go = is_calm(&c, <const double *> g, count, learning_rate)
+                go = is_calm_along(&c, <const double *> g, count, learning_rate)
             if go:
                 steps[0] += 1
                 update(&c, <double *> theta, <const double *> g, <double *> p, <double *> q, count,

@@ -21,6 +21,7 @@ cdef struct training_t:
     barrier_t *barriers  # (slices,), one for each group of a team
     void *gradients      # (slices - 1, n_parameters): of every slice but the first
     double *slice_losses  # (slices,)
+    double *largest      # (threads,): of each member's share of the gradient
     void *parameters     # (n_parameters,), as gradient and the optimiser's state
     void *gradient
     void *first
@@ -47,6 +48,7 @@ cdef struct stretch_t:      # of an epoch: what every thread of a team is told
     Py_ssize_t stop
     double *learning_rates  # one a step
     int64_t counter         # updates done before
+    int guard               # UNGUARDED, or CALM_ONLY: ends before a step that could overflow
 
 
 cdef void gather_rows(
@@ -119,8 +121,7 @@ cdef double train_step(
     if not descend:
         finish_gradient(t, me, p)
         if updated[0] and guard == CALM_ONLY:
-            updated[0] = is_calm(&t.rule, <const floating *> t.gradient, t.n_parameters,
-                                 learning_rate)
+            updated[0] = is_calm(&t.rule, p, largest_gradient(t, me, p), learning_rate)
         if updated[0]:
             update_share(t, me, p, learning_rate, <double> (count + 1))
     meet(me)
@@ -289,6 +290,25 @@ cdef void finish_gradient(training_t *t, const member_t *me, const floating *p) 
                 scale_by(<floating *> t.gradient + first, count, factor)
 
 
+cdef double largest_gradient(training_t *t, const member_t *me, const floating *p) noexcept nogil:
+    """max |g|, or NaN: every member looks at its share, and all learn the same."""
+    cdef Py_ssize_t first = 0, count
+    cdef double largest = 0, one
+    cdef int span, member
+    for span in range(share_spans(t, me)):
+        count = share_span(t, me, p, span, &first)
+        one = largest_absolute(<const floating *> t.gradient + first, count)
+        largest = one if one > largest or isnan(one) else largest
+    if me.threads == 1:
+        return largest
+    t.largest[me.index] = largest
+    meet(me)
+    for member in range(me.threads):
+        one = t.largest[member]
+        largest = one if one > largest or isnan(one) else largest
+    return largest
+
+
 cdef void update_share(
     training_t *t, const member_t *me, const floating *p, double learning_rate, double steps
 ) noexcept nogil:
@@ -315,7 +335,7 @@ cdef Py_ssize_t run_stretch(
         first = step * data.batch_size
         n = data.batch_size if data.samples - first > data.batch_size else data.samples - first
         C = train_step(t, data, p, me, first, n, data.learning_rates[step],
-                       data.counter + step - data.start, UNGUARDED, &total, &updated)
+                       data.counter + step - data.start, data.guard, &total, &updated)
         if not updated:
             return step
         loss_sum[0] += C * total

@@ -55,6 +55,7 @@ cdef class Training:
     cdef barrier_t barrier
     cdef barrier_t barriers[SLICES]
     cdef double slice_losses[SLICES]
+    cdef double *largest
     cdef stretch_t stretch
     cdef int state            # of the team: see FORMING
     cdef int *places          # of its members: see AWAY
@@ -82,6 +83,9 @@ cdef class Training:
         if self.members == NULL:
             raise MemoryError()
         self.blocks = self.members + self.threads
+        self.largest = <double *> malloc(self.threads * sizeof(double))
+        if self.largest == NULL:
+            raise MemoryError()
         self.places = <int *> calloc(self.threads * PLACE, sizeof(int))
         if self.places == NULL:
             raise MemoryError()
@@ -97,7 +101,7 @@ cdef class Training:
         c.net.largest_loss = largest_loss
         c.slices = slice_count(&c.net, batch_size)
         c.block = block_rows(&c.net, (batch_size + c.slices - 1) // c.slices, itemsize)
-        c.barriers, c.slice_losses = self.barriers, self.slice_losses
+        c.barriers, c.slice_losses, c.largest = self.barriers, self.slice_losses, self.largest
         c.blocks, c.block_of = self.blocks, -1
         for k in range(self.threads + self.groups):
             self.members[k] = c[0]
@@ -110,6 +114,7 @@ cdef class Training:
 
     def __dealloc__(self):
         free(self.members)
+        free(self.largest)
         free(self.places)
 
     cdef Py_ssize_t lay_out(self, char *start, Py_ssize_t itemsize) noexcept:
@@ -137,10 +142,11 @@ cdef class Training:
 
     def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,
             Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates, int threads=1,
-            start_thread=None):
+            start_thread=None, bint calm=False):
         """Steps start … stop - 1 of an epoch over validated arrays; returns the step it got to.
 
-        A step whose loss is not finite updates nothing and ends the run there.
+        A step whose loss is not finite updates nothing and ends the run there; if only `calm` ones
+        are wanted, so does a step that could make a weight or the state overflow.
         `loss_sum` and `weight_sum` add up Σ w C and Σ w over the steps done.
         With threads > 1, at most `self.threads`, `start_thread` is called with `join` and an index
         1, 2, … for each of the others; it makes a thread call it, and returns a future.
@@ -159,6 +165,7 @@ cdef class Training:
         stretch.start, stretch.stop = start, stop
         stretch.learning_rates = <double *> data(learning_rates)
         stretch.counter = self.counter[0]
+        stretch.guard = CALM_ONLY if calm else UNGUARDED
         self.team = threads
         me.index, me.threads, me.barrier = 0, threads, &self.barrier
         if threads > 1:

@@ -228,16 +228,16 @@ cdef inline void scale_by(floating *g, Py_ssize_t count, floating factor) noexce
 
 
 cdef inline bint is_calm(
-    const rule_t *rule, const floating *g, Py_ssize_t count, double learning_rate
+    const rule_t *rule, const floating *p, double largest, double learning_rate
 ) noexcept nogil:
-    """Whether a step along g cannot make a finite parameter or state overflow.
+    """Whether a step along a gradient of such a `largest` |g| cannot make a finite parameter or
+    state overflow, which are numbers of p's type.
 
     No state grows by more than max(g², η |g|), no parameter by more than about
     η |g| / ((1 - μ) ε). Where that is below half the spacing of the largest
     numbers (2^103 of 2^128, in float64 2^970 of 2^1024), adding it to any finite
     number gives a finite number. False for NaN and Inf.
     """
-    cdef double largest = largest_absolute(g, count)
     cdef double limit = 1e30 if floating is float else 1e290
     cdef double growth = 1 / (1 - rule.momentum)
     if rule.epsilon > 0:

@@ -1,0 +1,83 @@
+"""Short epochs look at each gradient, and copy only where a step could overflow."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import bpcore as bp
+from bpcore import stretches
+
+
+@pytest.fixture
+def copies(monkeypatch):
+    """Count the epochs that a run goes through with copies."""
+    taken = []
+    once = stretches.Stretches._run_calmly
+
+    def counted(self, *arguments):
+        step = once(self, *arguments)
+        taken.append(self.count - step)
+        return step
+
+    monkeypatch.setattr(stretches.Stretches, "_run_calmly", counted)
+    return taken
+
+
+def trainer_of(optimizer, rng, n_threads=1, batch_size=40):
+    net = bp.mlp((6, 20, 3), "tanh", rng=0)
+    X, Y = rng.standard_normal((120, 6)), rng.standard_normal((120, 3))
+    trainer = bp.Trainer(net, optimizer, batch_size, n_threads=n_threads, rng=1)
+    return trainer, X, Y
+
+
+def test_calm_epochs_end_without_a_copy(level, rng, copies):
+    trainer, X, Y = trainer_of(bp.Adam(0.01), rng)
+    trainer.run(X, Y, epochs=4)
+    assert copies == [0, 0, 0, 0]
+
+
+def test_long_epochs_are_not_tried(rng, copies):
+    trainer, X, Y = trainer_of(bp.Adam(0.01), rng, batch_size=2)
+    trainer.run(X, Y)
+    assert copies == []
+
+
+@pytest.mark.parametrize("optimizer", [bp.Adam, bp.SGD, bp.RMSProp], ids=lambda o: o.__name__)
+def test_the_steps_are_those_of_a_run_with_copies(level, monkeypatch, optimizer, rng):
+    given = {"momentum": 0.9} if optimizer is bp.SGD else {}
+    found = []
+    for few in (stretches.FEW_STEPS, 0):
+        monkeypatch.setattr(stretches, "FEW_STEPS", few)
+        trainer, X, Y = trainer_of(optimizer(0.01, **given), np.random.default_rng(3))
+        history = trainer.run(X, Y, epochs=5)
+        found.append((trainer.network.parameters.copy(), history.loss))
+    assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
+def test_a_gradient_that_could_overflow_takes_the_copy(level, rng, copies):
+    """The third step's is large, and finite: all are taken, that one and later ones on a copy."""
+    trainer, X, Y = trainer_of(bp.SGD(1e-12, momentum=0.5), rng)
+    Y[80:] *= 1e18
+    order = np.arange(120)
+    trainer.run(X[order], Y, epochs=3)
+    assert copies[0] > 0
+    assert len(copies) == 1
+    assert np.isfinite(trainer.network.parameters).all()
+    assert trainer.optimizer.steps == 9
+
+
+def test_a_state_that_is_large_takes_the_copy(level, rng, copies):
+    """Small gradients are no promise where the velocity carries the weights away."""
+    trainer, X, Y = trainer_of(bp.SGD(1e-3, momentum=0.9), rng)
+    trainer.run(X, Y)
+    (velocity,) = trainer.optimizer.state.values()
+    velocity[:] = 3e38
+    before = trainer.network.parameters.copy()
+    with pytest.raises(bp.DivergenceError):
+        for _ in range(20):
+            trainer.run(X, Y)
+    assert copies[0] == 0
+    assert copies[1] > 0
+    assert np.isfinite(trainer.network.parameters).all()
+    assert np.isfinite(before).all()
