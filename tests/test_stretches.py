@@ -68,16 +68,15 @@ def test_a_gradient_that_could_overflow_takes_the_copy(level, rng, copies):
 
 
 def test_a_state_that_is_large_takes_the_copy(level, rng, copies):
-    """Small gradients are no promise where the velocity carries the weights away."""
-    trainer, X, Y = trainer_of(bp.SGD(1e-3, momentum=0.9), rng)
+    """Small gradients are no promise where the velocity carries a weight away, here of an input
+    that is always 0, so that no loss tells."""
+    trainer, X, Y = trainer_of(bp.SGD(0.01, momentum=0.9), rng, batch_size=None)
+    X[:, 0] = 0
     trainer.run(X, Y)
     (velocity,) = trainer.optimizer.state.values()
-    velocity[:] = 3e38
+    trainer.network.layers[0].W[4, 0] = velocity[4 * 6] = 3e38
     before = trainer.network.parameters.copy()
     with pytest.raises(bp.DivergenceError):
-        for _ in range(20):
-            trainer.run(X, Y)
-    assert copies[0] == 0
-    assert copies[1] > 0
-    assert np.isfinite(trainer.network.parameters).all()
-    assert np.isfinite(before).all()
+        trainer.run(X, Y)
+    assert copies == [0, 1]
+    assert_array_equal(trainer.network.parameters, before)
