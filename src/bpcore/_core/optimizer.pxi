@@ -22,8 +22,8 @@ cdef bint is_calm_along(
 
 
 def is_calm_state(dict rule, cnp.ndarray first, double learning_rate):
-    """Whether an optimiser's first state vector, what it remembers of gradients, is no larger than a
-    gradient may be for a step that cannot make anything overflow."""
+    """Whether what an optimiser remembers of gradients, its first state vector, is no larger than
+    a gradient may be for a step that cannot make anything overflow."""
     cdef rule_t c = rule_of(rule)
     cdef void *m = data(first)
     cdef Py_ssize_t count = cnp.PyArray_SIZE(first)

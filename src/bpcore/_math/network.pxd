@@ -121,8 +121,8 @@ cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) no
 
 
 cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexcept nogil:
-    """Elements of `work`, whatever the batch: none unless rows of the layer's matrices lie far apart,
-    may hold zeros to skip, or are computed in parts."""
+    """Elements of `work`, whatever the batch: none unless rows of the layer's matrices lie far
+    apart, may hold zeros to skip, or are computed in parts."""
     cdef Py_ssize_t size = sizeof(p[0]), width = vector_length(p), room = 0
     if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size >= FAR_BYTES:
         room = WORK

@@ -67,13 +67,13 @@ cdef inline bint parts_pay(
 
 
 cdef inline void pack_parts(
-    const vf32 *x,   # IN  a strip's lines, which are rows of A or columns of B: X[line, k] at
-    Py_ssize_t ld,   #     line ld + k, or (by_k) k ld + line
+    const vf32 *x,    # IN  a strip's lines, which are rows of A or columns of B:
+    Py_ssize_t ld,    # X[line, k] at line ld + k, or (by_k) k ld + line
     bint by_k,
-    bint by_columns, # they are columns of B
-    int lines,       # at most STRIP; those beyond come out as 0
+    bint by_columns,  # they are columns of B
+    int lines,        # at most STRIP; those beyond come out as 0
     Py_ssize_t depth,
-    char *to,        # OUT STRETCH_BYTES for each STRETCH of k, filled up with 0
+    char *to,         # OUT STRETCH_BYTES for each STRETCH of k, filled up with 0
 ) noexcept nogil:
     """A strip's parts in the order in which the unit reads them: k and k + 16 side by side, in a
     row of 64 bytes for each row of A, or for each k < 16 with B's columns along it."""
