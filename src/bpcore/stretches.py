@@ -141,7 +141,8 @@ class Stretches:
         if not self._begun:
             self._begun = True
             first, _ = self._optimizer.state_vectors()
-            if not kernels.is_calm_state(self._optimizer.rule(), first, float(rates.max())):
+            rule, rate = self._optimizer.rule(), float(rates.max())
+            if first is None or not kernels.is_calm_state(rule, first, rate):
                 self._calm = False
                 return 0
         while step == until and step < self.count:
