@@ -80,3 +80,20 @@ def test_a_state_that_is_large_takes_the_copy(level, rng, copies):
         trainer.run(X, Y)
     assert copies == [0, 1]
     assert_array_equal(trainer.network.parameters, before)
+
+
+def test_a_state_that_a_callback_makes_large_takes_the_copy(level, rng, copies):
+    """It may do so after any epoch of a run."""
+    trainer, X, Y = trainer_of(bp.SGD(0.01, momentum=0.9), rng, batch_size=None)
+    X[:, 0] = 0
+
+    class Enlarge(bp.Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.epoch == 2:
+                (velocity,) = trainer.optimizer.state.values()
+                trainer.network.layers[0].W[4, 0] = velocity[4 * 6] = 3e38
+
+    with pytest.raises(bp.DivergenceError):
+        trainer.run(X, Y, epochs=9, callbacks=[Enlarge()])
+    assert copies == [0, 0, 1]
+    assert np.isfinite(trainer.network.parameters).all()

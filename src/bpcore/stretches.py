@@ -72,7 +72,6 @@ class Stretches:
             and bool(self._optimizer.state_names)
             and not self._by_steps
         )
-        self._begun = False
         self._rate: Any = None
         self._rates: Any = None
 
@@ -133,18 +132,16 @@ class Stretches:
     def _run_calmly(self, batches: tuple[Any, ...], rates: _Array) -> int:
         """Run steps that cannot make anything overflow; return the first that could, or the count.
 
-        Their gradients are small, and what the optimizer remembers of others must be. An epoch that
-        has another step is the last that is tried this way.
+        Their gradients are small, and what the optimizer remembers of others must be, whatever a
+        callback has made of it. An epoch that has another step is the last that is tried this way.
         """
         training, team = self._trainer._training, self._trainer._team
         step = until = 0
-        if not self._begun:
-            self._begun = True
-            first, _ = self._optimizer.state_vectors()
-            rule, rate = self._optimizer.rule(), float(rates.max())
-            if first is None or not kernels.is_calm_state(rule, first, rate):
-                self._calm = False
-                return 0
+        first, _ = self._optimizer.state_vectors()
+        rule, rate = self._optimizer.rule(), float(rates.max())
+        if first is None or not kernels.is_calm_state(rule, first, rate):
+            self._calm = False
+            return 0
         while step == until and step < self.count:
             step, until = team.run(
                 training, batches, step, self.count, rates, self._length, calm=True
