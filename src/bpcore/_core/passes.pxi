@@ -55,7 +55,7 @@ cdef void parts_f32 "bpcore_parts_f32"(
     Py_ssize_t a_row, Py_ssize_t a_step, const void *b, Py_ssize_t ldb, bint by_columns,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work,
 ) noexcept nogil:
-    """What run_parts calls."""
+    """What the products of affine.pxd call for the matrix unit."""
     parts_product(<float *> c, ldc, <const float *> init, ld_init, <const float *> a, a_row,
                   a_step, <const float *> b, ldb, by_columns, rows, columns, depth, work)
 
@@ -66,8 +66,7 @@ cdef void forward_product(
     """z = a_in Wᵀ + b"""
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
                    layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes, layer.sparse,
-                   layer.in_parts & FORWARD,
-                   <floating *> layer.work)
+                   layer.in_parts & FORWARD, <floating *> layer.work)
 
 
 cdef void forward_one(

@@ -50,7 +50,7 @@ cdef inline void lanes_of_samples(
         acc[2 * m] = acc[2 * m + 1] = broadcast(bias, m)
     while n < n_inputs:
         some = n_inputs - n
-        if some >= width:
+        if some >= width:  # a constant then, too: the squares are unrolled
             some = width
             transpose(at(a, n), n_inputs, turned, 2 * width, samples, width)
         else:

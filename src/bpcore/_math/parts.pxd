@@ -44,10 +44,13 @@ cdef extern from "panel.h" nogil:
         Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work)
 
 cdef enum:
-    PARTS_DEPTH = 512  # k at a time: two strips of B then fit into the first-level cache
+    PARTS_DEPTH = 512  # k at a time: the parts of two strips of B are 96 kB and come from the
+    NEAR_DEPTH = 128   # second-level cache; of so many, up to MID_DEPTH, they stay in the first
+    MID_DEPTH = 256
     PARTS_ROWS = 256   # rows at a time: with PARTS_DEPTH their A fits into the second-level cache
-    STRIP_BYTES = PARTS_DEPTH // 32 * 3072  # a strip's parts of PARTS_DEPTH k
-    PARTS_WORK = (PARTS_ROWS // 16 + 2) * STRIP_BYTES // 4 + 16  # elements of `work`: the parts
+    STRIP_BYTES = PARTS_DEPTH // STRETCH * STRETCH_BYTES  # a strip's parts of PARTS_DEPTH k
+    # Elements of `work`: the parts of A and of two strips of B, and what aligns them.
+    PARTS_WORK = (PARTS_ROWS // STRIP + 2) * STRIP_BYTES // 4 + 16
 
 
 cdef inline bint parts_pay(
@@ -56,14 +59,15 @@ cdef inline bint parts_pay(
     """Whether the unit takes the product in well under the time of tile.pxd.
 
     Counted in multiply-adds of a vector, as in sums_by_dots: two by two tiles by 32 k are worth
-    1100, a vector in parts 15. A processor that uses the unit has its clock held back by up to a
-    sixth for a while, whatever it does: so the product must gain more than that.
+    1100, a vector in parts 15. A processor that uses the unit has its clock held back for a while,
+    whatever it does: so the product must gain a tenth; of 0.9 to 1.3 times that was the fastest for
+    whole steps. In integers, so that what pays for n samples does for a whole number of 32 more:
+    `work_size` relies on it.
     """
-    cdef double tiles = (rows + 31) // 32 * ((columns + 31) // 32) * ((depth + 31) // 32)
-    cdef double vectors = depth / 16.0 * (
-        rows + columns * ((rows + PARTS_ROWS - 1) // PARTS_ROWS))
-    cdef double others = <double> rows * depth * ((columns + 15) // 16)
-    return others > 1.1 * (1100 * tiles + 15 * vectors)
+    cdef Py_ssize_t tiles = (rows + 31) // 32 * ((columns + 31) // 32) * ((depth + 31) // 32)
+    cdef Py_ssize_t packed = depth * (rows + columns * ((rows + PARTS_ROWS - 1) // PARTS_ROWS))
+    cdef Py_ssize_t others = rows * depth * ((columns + 15) // 16)
+    return 160 * others > 11 * (16 * 1100 * tiles + 15 * packed)
 
 
 cdef inline void pack_parts(
@@ -136,7 +140,7 @@ cdef inline void parts_product(
     cdef char *packed_b = packed_a + PARTS_ROWS // STRIP * STRIP_BYTES
     cdef Py_ssize_t chunks = (rows + PARTS_ROWS - 1) // PARTS_ROWS
     cdef Py_ssize_t chunk = (rows + 2 * STRIP * chunks - 1) // (2 * STRIP * chunks) * 2 * STRIP
-    cdef Py_ssize_t most = PARTS_DEPTH if depth > 256 else 128
+    cdef Py_ssize_t most = PARTS_DEPTH if depth > MID_DEPTH else NEAR_DEPTH
     cdef Py_ssize_t steps = (depth + most - 1) // most
     cdef Py_ssize_t deep = (depth + STRETCH * steps - 1) // (STRETCH * steps) * STRETCH
     cdef Py_ssize_t r = 0, k, j, i, height, step, wide, strip
