@@ -35,19 +35,29 @@ def dtype(request):
     return request.param
 
 
+def kernels_of(level):
+    """Return the compiled module of a level."""
+    return importlib.import_module(f"bpcore._kernels_{level}")
+
+
+def use_level(level, monkeypatch):
+    """Let what the test makes use the level's kernels."""
+    for name in USERS_OF_KERNELS:
+        module = importlib.import_module(f"bpcore.{name}")
+        monkeypatch.setattr(module, "kernels", kernels_of(level))
+
+
 @pytest.fixture(params=LEVELS)
 def level(request, monkeypatch):
     """The name of each level that is built and runs here; what the test makes uses its kernels."""
-    kernels = importlib.import_module(f"bpcore._kernels_{request.param}")
-    for name in USERS_OF_KERNELS:
-        monkeypatch.setattr(importlib.import_module(f"bpcore.{name}"), "kernels", kernels)
+    use_level(request.param, monkeypatch)
     return request.param
 
 
 @pytest.fixture
 def kernels(level):
     """The compiled module of the level."""
-    return importlib.import_module(f"bpcore._kernels_{level}")
+    return kernels_of(level)
 
 
 @pytest.fixture

@@ -134,13 +134,12 @@ def test_supported_levels_agree_with_the_operating_system():
 
 
 def test_without_the_system_s_leave_amx_is_not_used(monkeypatch):
-    words = lambda: tuple(SAPPHIRE_RAPIDS)  # noqa: E731
-    monkeypatch.setattr(cpu, "_cpuid", SimpleNamespace(registers=words, may_use_tiles=lambda: True))
-    assert cpu.supported_levels() == ALL
-    monkeypatch.setattr(
-        cpu, "_cpuid", SimpleNamespace(registers=words, may_use_tiles=lambda: False)
-    )
-    assert cpu.supported_levels() == ALL[:3]
+    for leave, expected in ((True, ALL), (False, ALL[:3])):
+        asked = SimpleNamespace(
+            registers=lambda: SAPPHIRE_RAPIDS, may_use_tiles=lambda leave=leave: leave
+        )
+        monkeypatch.setattr(cpu, "_cpuid", asked)
+        assert cpu.supported_levels() == expected
 
 
 def usable_levels():

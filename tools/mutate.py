@@ -33,6 +33,7 @@ TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
+    *("stretches", "parts"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -264,6 +265,25 @@ skipping_product(part, rows, part if accumulate else NULL => skipping_product(pa
 some, rows, n, work)\n => some, rows, n - 1, work)\n
 transpose(part, rows, at(dW, first), n_inputs, some, rows) => transpose(part, rows, dW, n_inputs, some, rows)
 
+src/bpcore/_math/few_outputs.pxd
+acc[2 * m] = acc[2 * m + 1] = broadcast(bias, m) => acc[2 * m] = acc[2 * m + 1] = zero(z)
+acc[2 * m + 1] += second * weight => acc[2 * m + 1] += first * weight
+weight = broadcast(W, m * n_inputs + n + k) => weight = broadcast(W, m * n_inputs + k)
+lanes_of_samples(at(z, i * ldz), ldz, bias, at(a, i * n_inputs), W, n_inputs, n - i, => lanes_of_samples(at(z, i * ldz), ldz, bias, at(a, i * n_inputs), W, n_inputs, n - i - 1,
+src/bpcore/_math/matrix_unit.h
+part < 2) { => part < 1) {
+set1_epi32(0x8000) => set1_epi32(0)
+TAKE_A(2); TAKE_B(0); MULTIPLY_ADD; => TAKE_A(2); TAKE_B(0);
+           TAKE_B(1); MULTIPLY_ADD;  => TAKE_B(1);
+if (tall && wide) _tile_stored => if (tall && wide && 0) _tile_stored
+src/bpcore/_math/parts.pxd
+step if by_k else lines) => lines if by_k else lines)
+if k > 0: => if k > 9999:
+k * ldb + j + i), ldb => k * ldb + j), ldb
+configure_tiles(<int> (rows - r), columns) => configure_tiles(2 * STRIP, columns)
+src/bpcore/stretches.py
+if first is None or not kernels.is_calm_state(rule, first, rate): => if first is None:
+rates, self._length, calm=True => rates, self._length, calm=False
 src/bpcore/_math/skip.pxd
 acc[v] += ark * load(bk, v * width) => acc[v] = ark * load(bk, v * width) ||| acc[v] += ark * load(panel, v * width)
 rest &= rest - 1\n => rest = 0\n
@@ -400,7 +420,7 @@ part.index = me.index // groups => part.index = me.index % groups
 src/bpcore/_core/passes.pxi
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
 last - first, accumulate or descend)\n    else => last - first, accumulate)\n    else
-n, last - first, accumulate or descend) => n, last - first, descend)
+n, last - first, accumulate or descend,\n => n, last - first, descend,\n
 for l in range(net.n_layers - 1, 0, -1):\n        below => for l in range(net.n_layers - 1, 1, -1):\n        below
 below.delta if below.da == NULL => below.delta if below.da != NULL
 label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1)
@@ -444,7 +464,7 @@ if t.clip_norm != 0: => if False:
 first = step * data.batch_size => first = data.start * data.batch_size
 else data.samples - first\n => else data.samples - first - 1\n
 data.learning_rates[step], => data.learning_rates[data.start],
-data.counter + step - data.start, UNGUARDED => data.counter, UNGUARDED
+data.counter + step - data.start, data.guard => data.counter, data.guard
 loss_sum[0] += C * total => loss_sum[0] += C
 weight_sum[0] += total => weight_sum[0] += 1
 
@@ -480,7 +500,7 @@ self.l1 * np.abs(W).sum() => self.l1 * W.sum()
 self.l1 * np.sign(W) + self.l2 * W => self.l2 * W ||| self.l1 * np.sign(W)
 self.clip_norm / norm => 1 / norm
 min(1.0, self.clip_norm / norm) => self.clip_norm / norm
-self.update(rates[step], False) => self.update(rates[0], False)
+self.update(rates[step], calm) => self.update(rates[0], calm)
 
 src/bpcore/schedules.py
 np.floor_divide(t, self.step_size) => (t / self.step_size)
