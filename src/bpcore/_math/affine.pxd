@@ -253,14 +253,14 @@ cdef inline void gradient(
         bias_gradient(delta, ld_delta, db, n, rows, accumulate)
         return
     if sparse_delta and work != NULL:
-        by_delta = skipping_cost(delta, 1, ld_delta, False, rows, n_inputs, n, rows,
-                                 rows * whole(dW, n_inputs) / vectors)
+        by_delta = skipping_cost(delta, 1, ld_delta, a_in, n_inputs, False, rows, n_inputs, n,
+                                 rows, rows * whole(dW, n_inputs) / vectors)
     if sparse and work != NULL:
         if n_inputs * element_size(dW) >= PAGE_BYTES:
             turning = TURNING_FAR
         by_input = (2 if accumulate else 1) * turning / <double> n
         if by_input < 1:
-            by_input += skipping_cost(a_in, 1, n_inputs, False, n_inputs, rows, n,
+            by_input += skipping_cost(a_in, 1, n_inputs, delta, ld_delta, False, n_inputs, rows, n,
                                       TURNED if n_inputs > TURNED else n_inputs,
                                       n_inputs * whole(dW, rows) / vectors)
     if by_input < 1 and by_input < by_delta:

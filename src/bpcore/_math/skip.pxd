@@ -4,10 +4,10 @@ relu gives 0 for about half of what it sees, and so does its derivative: half of
 the multiply-adds of the layers around it add 0 to a sum. Which A[r, k] are not 0 is
 written down once, a bit for each, and then every panel of columns takes just those
 rows of B. A tile shares a row of B among twelve rows of A; here each row asks for
-rows of its own, so B is copied into panels that fit into the first-level cache,
-whose loads are then what limits the speed: one vector a multiply-add, on AVX-512
-0.7 to 0.8 of the limit of the multiply-adds alone. So it pays where less than some
-three fifths to three quarters of A count: `skipping_cost` looks.
+rows of its own, so B is copied into panels that fit into the first-level cache, if
+it does not lie so, whose loads are then what limits the speed: one vector a
+multiply-add, on AVX-512 0.7 of the limit of the multiply-adds alone. So it pays
+where less than some half to three quarters of A count: `skipping_cost` looks.
 
 The sums keep their order, and adding 0 · B[k, j] to a sum changes nothing (where B
 is finite: a weight that overflowed is found by who looks at the weights). So C's
@@ -25,7 +25,12 @@ cdef extern from "nonzeros.h" nogil:
     const double LOADED
     const double WAITING
     const double ENDING
-    const double TURNING_ROUND
+    const double COPIED
+    const double COLUMNS
+    const double LOOKED
+    const double TURNED_ROUND
+    const double SHORT
+    const double TILE_COLUMNS
     uint64_t nonzeros_f32(const float *p, int count)
     uint64_t nonzeros_f64(const double *p, int count)
     int lowest_bit(uint64_t bits)
@@ -74,6 +79,12 @@ cdef inline Py_ssize_t depth_of(Py_ssize_t vectors, Py_ssize_t depth) noexcept n
     return (depth + (depth + most - 1) // most - 1) // ((depth + most - 1) // most)
 
 
+cdef inline bint is_panel(const vec *b, Py_ssize_t ldb, Py_ssize_t columns) noexcept nogil:
+    """Whether B, by rows, is a panel as it lies: of whole vectors, each in a cache line."""
+    return (ldb == columns and columns % lanes(b) == 0 and columns <= SKIP_VECTORS * lanes(b)
+            and <size_t> b % 64 == 0)
+
+
 cdef inline double share_of_nonzeros(
     const vec *a, Py_ssize_t stride, Py_ssize_t samples, Py_ssize_t units
 ) noexcept nogil:
@@ -92,7 +103,8 @@ cdef inline double share_of_nonzeros(
 
 
 cdef inline double skipping_cost(
-    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, bint by_columns,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb, bint by_columns,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     Py_ssize_t at_once,  # rows
     double over,         # the multiply-adds of so many vectors, over those of the tiles
@@ -102,20 +114,26 @@ cdef inline double skipping_cost(
     2 where A need not be looked at, since it cannot pay.
 
     Counted in multiply-adds of a vector of columns: a nonzero element costs LOADED for each, and
-    WAITING once; a row's sums are loaded and stored once for every panel and its k, and the end of
-    its bits is worth 64 ENDING; a vector of B is copied once for all rows, which the tiles do too
-    where B lies by columns; A is looked through, and turned round if need be, once for all panels.
+    WAITING once; a row starts and ends once for every panel and its k; a vector of B is copied once
+    for all rows; A is looked through, and turned round if need be, once for all panels. The tiles
+    too spend more than their multiply-adds: see nonzeros.h.
     """
     cdef bint turned = a_step != 1
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
     cdef Py_ssize_t wide
-    cdef double cost, share
+    cdef double cost, share, tiles, copying = COPIED
     if columns <= lanes(a) or rows < 8 or depth < 8:
         return 2
     wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
-    cost = over * (1.0 / depth_of(wide, depth) + ENDING / wide
-                   + (0.0 if by_columns else 3.0) / at_once
-                   + (TURNING_ROUND if turned else 0.3) / vectors)
+    tiles = 1 + SHORT / depth
+    if by_columns:
+        copying = COLUMNS
+        tiles += TILE_COLUMNS / at_once
+    elif is_panel(b, ldb, columns):
+        copying = 0
+    over = over / tiles
+    cost = over * (ENDING / (wide * depth_of(wide, depth)) + copying / at_once
+                   + (LOOKED + (TURNED_ROUND if turned else 0)) / vectors)
     if cost >= 1:
         return 2
     if turned:
@@ -273,9 +291,10 @@ cdef inline void skipping_product(
     cdef Py_ssize_t stages = (depth + SKIP_DEPTH - 1) // SKIP_DEPTH, deep, first, steps
     cdef Py_ssize_t chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS
     cdef Py_ssize_t ld_a, ld_start, r, k, j, height, step, g, s, t
-    cdef bint copied
+    cdef bint copied, in_place = not by_columns and is_panel(b, ldb, columns)
     cdef const vec *ark
     cdef const vec *start
+    cdef const vec *part = panel
     cdef int words
     for t in range(chunks):
         r = rows * t // chunks
@@ -311,10 +330,12 @@ cdef inline void skipping_product(
                         ark, ld_a = at(work, height * k), step
                     if by_columns:
                         pack_columns(at(b, j * ldb + first + k), ldb, panel, most, wide, step)
+                    elif in_place:
+                        part = at(b, (first + k) * ldb)
                     else:
                         pack_rows(at(b, (first + k) * ldb + j), ldb, panel, most, wide, step)
                     run_skip(at(c, r * ldc + j), ldc, start, ld_start, ark, ld_a,
-                             bits + s * height * words, words, height, panel, most * width,
+                             bits + s * height * words, words, height, part, most * width,
                              <int> vectors, <int> (wide - (vectors - 1) * width))
                     start, ld_start = at(c, r * ldc + j), ldc
                 j += wide

@@ -263,8 +263,8 @@ cdef inline void product(
     vec *work,        # room for WORK, if sparse SKIP_WORK elements; NULL: A stays where it lies
 ) noexcept nogil:
     """C = init + A B; c may be init."""
-    if sparse and work != NULL and skipping_cost(a, a_row, a_step, by_columns, rows, columns, depth,
-                                                 rows, 1) < 1:
+    if sparse and work != NULL and skipping_cost(a, a_row, a_step, b, ldb, by_columns, rows,
+                                                 columns, depth, rows, 1) < 1:
         skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
                          columns, depth, work)
     else:
