@@ -240,7 +240,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _targets(self, y: Any, dtype: np.dtype) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return (rows, None), or (None, labels) where one of several classes is right."""
         if self._label_binarizer.y_type_ == "multiclass" and y.ndim == 1:
-            return None, np.searchsorted(self.classes_, y).astype(np.int64, copy=False)
+            return None, _places(y, self.classes_)
         if y.ndim == 1 and len(self.classes_) == 2:
             return np.equal(y, self.classes_[1]).astype(dtype).reshape(-1, 1), None
         # A row may be in Fortran's order, as a data frame's are, and hold any number for "yes".
@@ -279,3 +279,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _places(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the index of every label among the classes, int64."""
+    if y.dtype.kind in "iu" and classes.dtype.kind in "iu":
+        if int(classes[-1]) - int(classes[0]) == len(classes) - 1:  # 0, 1, 2, …: nothing to look for
+            return np.subtract(y, classes[0], dtype=np.int64, casting="unsafe")
+    return np.searchsorted(classes, y).astype(np.int64, copy=False)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bpcore.cpu import kernels
-from bpcore.estimators._data import Data, pieces
+from bpcore.estimators._data import Data, Piece, pieces
 from bpcore.stretches import stretch_length
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bpcore.estimators._losses import Loss
     from bpcore.estimators._rules import SGD, Adam
     from bpcore.network import Network
@@ -23,6 +25,7 @@ class Task(NamedTuple):
 
     network: Network
     data: Data
+    order: np.ndarray | None  # row i of an epoch is order[i], shuffled in place between epochs
     batch_size: int
     rule: SGD | Adam
     alpha: float
@@ -32,6 +35,10 @@ class Task(NamedTuple):
     def steps(self) -> int:
         """Steps an epoch."""
         return -(-self.data.n // self.batch_size)
+
+    def pieces(self) -> Iterable[Piece]:
+        """Return an epoch's steps in pieces that lie in memory, dense."""
+        return pieces(self.data, self.order, self.batch_size)
 
 
 class CompiledEpochs:
@@ -57,6 +64,13 @@ class CompiledEpochs:
         self._whole = self._training(task.batch_size)
         self._rest: Any = self._training(rest) if rest else None
         self.threads: int = self._whole.threads
+        # Dense samples are where they are in every epoch.
+        self._dense = tuple(self._batches()) if isinstance(task.data.X, np.ndarray) else None
+
+    def _batches(self) -> Iterator[tuple[tuple[Any, ...], int, int, int]]:
+        """Yield what `kernels.Training.run` takes of each piece, and its steps."""
+        for data, order, start, stop, offset in self._task.pieces():
+            yield (*data, order, self._task.batch_size), start, stop, offset
 
     def _training(self, n: int) -> Any:
         """Return the kernel for batches of n samples."""
@@ -76,38 +90,29 @@ class CompiledEpochs:
             loss.largest(network.parameters.dtype),
         )
 
-    def run(self, order: np.ndarray | None) -> float:
+    def run(self) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
         task = self._task
         rates = task.rule.rates(self._steps)
         self._whole.reset_loss()
         self._penalties = total = 0.0
-        for data, rows, start, stop, offset in pieces(task.data, order, task.batch_size):
-            here = rates[offset:]
+        for batches, start, stop, offset in self._dense or self._batches():
+            here = rates[offset:] if offset else rates
             middle = min(stop, self._full)
-            if not self._stretches(self._whole, data, rows, start - offset, middle - offset, here):
+            if not self._stretches(self._whole, batches, start - offset, middle - offset, here):
                 return math.nan
             if middle < stop:
                 self._rest.reset_loss()
-                if not self._stretches(
-                    self._rest, data, rows, middle - offset, stop - offset, here
-                ):
+                if not self._stretches(self._rest, batches, middle - offset, stop - offset, here):
                     return math.nan
                 total = self._rest.loss_sum
         loss = (self._whole.loss_sum + total) / task.loss.value_scale
         return (loss + self._share * self._penalties) / self._n
 
     def _stretches(
-        self,
-        training: Any,
-        data: Data,
-        order: np.ndarray | None,
-        step: int,
-        stop: int,
-        rates: np.ndarray,
+        self, training: Any, batches: tuple[Any, ...], step: int, stop: int, rates: np.ndarray
     ) -> bool:
         """Run the steps, between stretches of which signals are heard; return False at a NaN."""
-        batches = (*data, order, self._task.batch_size)
         while step < stop:
             if self._penalty is not None:  # α/2n ΣW² for each of n samples
                 self._penalties += self._penalty.value(1.0)
@@ -148,14 +153,14 @@ class SteppedEpochs:
         self.threads: int = gradient.threads
         self._penalty = Penalty(task.network, task.alpha, task.loss)
 
-    def run(self, order: np.ndarray | None) -> float:
+    def run(self) -> float:
         """Train one epoch; return the mean loss of its samples, NaN where it is not finite."""
         net, rule, n = self._task.network, self._task.rule, self._task.data.n
         batch_size = self._task.batch_size
         rates, kernel_rule = rule.rates(self._task.steps), rule.kernel_rule()
         first, second = rule.vectors()
         accumulated = 0.0
-        for data, rows, start, stop, offset in pieces(self._task.data, order, batch_size):
+        for data, rows, start, stop, offset in self._task.pieces():
             for step in range(start, stop):
                 C, total = self._gradient(data, rows, batch_size, step - offset)
                 if not math.isfinite(C):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import warnings
@@ -100,7 +101,7 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
     try:
         with ExitStack() as ends:
             team = ends.enter_context(team_of(estimator))
-            epochs = _epochs(estimator, data, batch_size, team)
+            epochs = _epochs(estimator, data, order, batch_size, team)
             if epochs.threads == 1:
                 ends.enter_context(team.stretch(1))
             for hook in hooks:
@@ -109,8 +110,8 @@ def fit(estimator: Any, data: Data, validation_data: Data | None, incremental: b
             while True:
                 if order is not None:  # the draws of sklearn.utils.shuffle, and so its order
                     random_state.shuffle(order)
-                loss = np.nan if diverged else epochs.run(order)
-                if np.isnan(loss):  # there is no way back from NaN
+                loss = math.nan if diverged else epochs.run()
+                if math.isnan(loss):  # there is no way back from NaN
                     diverged = True
                     network.parameters[...] = np.nan
                 _record(estimator, loss, data.n, validation_data)
@@ -205,11 +206,11 @@ def _batch_size(estimator: Any, n: int) -> int:
 
 
 def _epochs(
-    estimator: Any, data: Data, batch_size: int, team: Team
+    estimator: Any, data: Data, order: np.ndarray | None, batch_size: int, team: Team
 ) -> CompiledEpochs | SteppedEpochs:
     """Return what runs the epochs: one compiled call each wherever that can be."""
     network, loss, alpha = estimator._network, estimator._loss, estimator.alpha
-    task = Task(network, data, batch_size, estimator._optimizer, alpha, loss)
+    task = Task(network, data, order, batch_size, estimator._optimizer, alpha, loss)
     if needs_numpy(estimator, data):
         return SteppedEpochs(task, numpy_gradient(estimator))
     if data.weight is None:
