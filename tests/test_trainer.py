@@ -101,6 +101,29 @@ def test_an_epoch_is_its_steps(dtype, data, name, loss, shuffle):
     assert {trainer.optimizer.steps for trainer in trainers} == {optimizer.steps}
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_penalty_s_gradient_in_the_update(name, dtype, level, rng):
+    """A long epoch adds it within the update, a step before it looks at the gradient: the same
+    bits of parameters, state and gradient."""
+    samples = 1 if name == "Rprop" else 40
+    X, Y = rng.standard_normal((samples, 5)), rng.standard_normal((samples, 3))
+    nets = [bp.mlp([5, 19, 3], "tanh", dtype=dtype, rng=3) for _ in range(2)]
+    for net in nets:
+        net.gradient[...] = 0
+    by_run, by_step = (bp.Trainer(net, OPTIMIZERS[name](), 1, shuffle=False, l2=0.3)
+                       for net in nets)  # fmt: skip
+    by_run.run(X, Y, 1)
+    for k in range(samples):
+        by_step.step(X[k], Y[k])
+    assert_array_equal(nets[0].parameters, nets[1].parameters)
+    assert_array_equal(nets[0].gradient, nets[1].gradient)
+    for key, vector in by_step.optimizer.state.items():
+        assert_array_equal(by_run.optimizer.state[key], vector)
+    plain = bp.mlp([5, 19, 3], "tanh", dtype=dtype, rng=3)
+    bp.Trainer(plain, OPTIMIZERS[name](), 1, shuffle=False).run(X, Y, 1)
+    assert not np.array_equal(plain.parameters, nets[0].parameters)
+
+
 def test_the_same_seed_gives_the_same_bits(dtype, data):
     nets, losses = [made(dtype) for _ in range(3)], []
     for net, seed in zip(nets, (1, 1, 2), strict=True):

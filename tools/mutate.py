@@ -296,6 +296,8 @@ nonzeros(at(a, r * a_row + 64 * w), => nonzeros(at(a, r * a_row),
 left = depth - 64 * w => left = depth - 64 * w - 1
 2@ ark, ld_a = at(work, height * k), step => ark, ld_a = at(work, height * k), step + 1
 copy_row(at(a, r * a_row), at(to, r * depth), depth) => copy_row(at(a, r * a_row), at(to, r * depth), depth - 1)
+return (ldb == columns and columns % lanes(b) == 0 => return (columns % lanes(b) == 0 ||| return (ldb == columns
+part = at(b, (first + k) * ldb) => part = at(b, first * ldb)
 most = SKIP_PANEL // vectors => most = 2 * SKIP_PANEL // vectors
 chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS => chunks = 1 if rows < SKIP_ROWS else rows // SKIP_ROWS
 
@@ -358,15 +360,17 @@ total[0] += weight[i if order == NULL else order[i]] => total[0] += weight[i] ||
 return 1 / total[0] if total[0] > 1e-300 else 0 => return 1 / total[0]
 
 src/bpcore/_math/adaptive.pxd
-vec eta = everywhere(g, learning_rate / (1 - pow(beta_1, t))) => vec eta = everywhere(g, learning_rate)
-1 / sqrt(1 - pow(beta_2, t)) => 1.0 ||| 1 / (1 - pow(beta_2, t))
+gk = penalised(gk, theta, lambda_2)\n => pass\n
+        put(g, gk, whole, count) =>         pass
 r1 = everywhere(g, 1 - beta_1) => r1 = everywhere(g, 1)
 r2 = everywhere(g, 1 - beta_2) => r2 = everywhere(g, 1)
-keep = everywhere(g, 1 - learning_rate * weight_decay) => keep = everywhere(g, 1) ||| keep = everywhere(g, 1 - weight_decay)
+keep = everywhere(g, 1 - decay) => keep = everywhere(g, 1)
 normal(settled(beta_1 * take(m, whole, count)) + rest_1 * gk) => normal(settled(beta_2 * take(m, whole, count)) + rest_1 * gk) ||| settled(beta_1 * take(m, whole, count)) + rest_1 * gk
 normal(settled(beta_2 * take(v, whole, count)) + rest_2 * gk * gk) => normal(settled(beta_1 * take(v, whole, count)) + rest_2 * gk * gk) ||| normal(settled(beta_2 * take(v, whole, count)) + rest_2 * gk) ||| settled(beta_2 * take(v, whole, count)) + rest_2 * gk * gk
 quotient(eta, root(vk) * correction + epsilon) => quotient(eta, root(vk + epsilon) * correction) ||| quotient(eta, (root(vk) + epsilon) * correction)
-settled(keep * take(theta, whole, count)) - mk * rate => keep * (take(theta, whole, count) - mk * rate)
+theta_k = settled(keep * theta_k) => pass
+True, l2 != 0) => True, False)
+put(theta, theta_k - mk * rate, whole, count) => put(theta, theta_k - gk * rate, whole, count)
 normal(settled(rho * take(v, whole, count)) + rest * gk * gk) => normal(take(v, whole, count) + rest * gk * gk) ||| settled(rho * take(v, whole, count)) + rest * gk * gk ||| normal(settled(rho * take(v, whole, count)) + gk * gk)
 quotient(eta, root(vk) + epsilon) => quotient(eta, root(vk + epsilon))
 1@ if k < count: => if k + 1 < count:
@@ -378,7 +382,27 @@ src/bpcore/_math/vector_roots.h
 _mm512_set1_pd(0.375)); => _mm512_set1_pd(0.376));
 _mm512_fmadd_pd(_mm512_mul_pd(y, e), p, y) => y
 
+_mm512_set1_epi32(0x7f800000) => _mm512_set1_epi32(0x7fffffff) ||| _mm512_set1_epi32(0x7f000000)
+_mm512_set1_epi64(0x7ff0000000000000) => _mm512_set1_epi64(0x7fffffffffffffff)
+
+src/bpcore/_math/penalty.pxd
+squares[i] += w * w => squares[i] += w
+larger(w, zero(squares) - w) => w
+sum += absolute(W[k]) => sum += W[k]
+sum_of_squares += <double> W[k] * W[k] => sum_of_squares += W[k]
+for i in range(1, SUMS): => for i in range(1, SUMS - 1):
+return l1 * sum + 0.5 * l2 * sum_of_squares => return l1 * sum + l2 * sum_of_squares ||| return 0.5 * l2 * sum_of_squares
+dW[k] += lambda_2 * W[k]\n => pass\n
+dW[k] += product(lambda_1, sign(W[k])) => dW[k] += lambda_1 ||| pass
+return g + lambda_2 * theta => return g - lambda_2 * theta
+
 src/bpcore/_math/update.pxd
+pace.eta = learning_rate / (1 - pow(rule.beta_1, t)) => pace.eta = learning_rate
+1 / sqrt(1 - pow(rule.beta_2, t)) => 1.0 ||| 1 / (1 - pow(rule.beta_2, t))
+pace.learning_rate * rule.weight_decay => rule.weight_decay
+penalty_gradient(theta, g, count, 0, l2) => pass
+1 - rule.rho, rule.epsilon, pace.eta, l2) => 1 - rule.rho, rule.epsilon, pace.eta, 0)
+1, 1, rule.epsilon, pace.eta, l2) => 1, 1, rule.epsilon, pace.eta, 0)
 theta[k] -= eta * g[k]\n => theta[k] += eta * g[k]\n
 1@ v[k] = normal(mu * v[k] - product(eta, g[k])) => v[k] = normal(mu * v[k] + product(eta, g[k]))
 2@ v[k] = normal(mu * v[k] - product(eta, g[k])) => v[k] = normal(v[k] - product(eta, g[k])) ||| v[k] = mu * v[k] - product(eta, g[k])
@@ -392,12 +416,6 @@ gk = <floating> 0 if turn < 0 else gk => pass
 theta[k] -= s * sign(gk) => theta[k] -= s * gk
 step[k] = s\n => step[k] = step[k]\n
 last[k] = gk => last[k] = g[k]
-absolutes[i] += absolute(W[k + i]) => absolutes[i] += W[k + i]
-absolutes[0] += absolute(W[k]) => absolutes[0] += W[k]
-squares[i] += <double> W[k + i] * W[k + i] => squares[i] += W[k + i]
-squares[0] += <double> W[k] * W[k] => squares[0] += W[k]
-dW[k] += lambda_2 * W[k] + product(lambda_1, sign(W[k])) => dW[k] += lambda_1 * sign(W[k]) ||| dW[k] += lambda_2 * W[k] + lambda_1 ||| dW[k] += lambda_2 * W[k]
-return l1 * absolutes[0] + 0.5 * l2 * squares[0] => return l1 * absolutes[0] + l2 * squares[0] ||| return 0.5 * l2 * squares[0]
 squares += (g[k] / largest) * (g[k] / largest) => squares += g[k] / largest
 norm = largest * sqrt(squares) => norm = sqrt(squares)
 if norm > limit: => if norm < limit: ||| if norm > 0:

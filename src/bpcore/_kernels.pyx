@@ -57,10 +57,11 @@ from bpcore._math.team cimport (
     slice_count, team_size, wait_briefly, wait_while,
 )
 from bpcore._math.parts cimport MATRIX_UNIT, parts_product
+from bpcore._math.penalty cimport penalty, penalty_gradient
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (
-    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, largest_absolute, penalty,
-    penalty_gradient, rule_t, scale_by, update,
+    ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, largest_absolute, pace_of, pace_t,
+    rule_t, scale_by, update,
 )
 from bpcore._math.vector cimport LANES_F32, TILE_ROWS, load, load_part, store, vec, vf32, vf64
 

@@ -44,6 +44,7 @@ def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, f
     With calm_only a step that could overflow is left, and False returned.
     """
     cdef rule_t c = rule_of(rule)
+    cdef pace_t pace
     cdef Py_ssize_t count = cnp.PyArray_SIZE(parameters)
     cdef void *theta = data(parameters)
     cdef void *g = data(gradient)
@@ -58,13 +59,13 @@ def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, f
                 go = is_calm_along(&c, <const float *> g, count, learning_rate)
             if go:
                 steps[0] += 1
-                update(&c, <float *> theta, <const float *> g, <float *> p, <float *> q, count,
-                       learning_rate, <double> steps[0])
+                pace = pace_of(&c, learning_rate, <double> steps[0])
+                update(&c, &pace, <float *> theta, <float *> g, <float *> p, <float *> q, count, 0)
         else:
             if calm_only:
                 go = is_calm_along(&c, <const double *> g, count, learning_rate)
             if go:
                 steps[0] += 1
-                update(&c, <double *> theta, <const double *> g, <double *> p, <double *> q, count,
-                       learning_rate, <double> steps[0])
+                pace = pace_of(&c, learning_rate, <double> steps[0])
+                update(&c, &pace, <double *> theta, <double *> g, <double *> p, <double *> q, count, 0)
     return go

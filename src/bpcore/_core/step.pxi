@@ -92,9 +92,11 @@ cdef double train_step(
     cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
                          and t.clip_norm == 0 and n <= t.block and slices == 1
                          and guard == UNGUARDED)
+    # Where nobody looks at the gradient before, the update adds the squares' gradient to it.
+    cdef bint in_one = t.l1 == 0 and t.clip_norm == 0 and guard == UNGUARDED
     choose_sums(net, p, n)
     if t.l1 != 0 or t.l2 != 0:
-        for l in range(net.n_layers):
+        for l in range(net.n_layers - 1, -1, -1):  # so that the first layer's W is near at the end
             penalties += penalty(<const floating *> net.layers[l].W,
                                  net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
     if slices == 1:
@@ -119,11 +121,12 @@ cdef double train_step(
     C += penalties
     updated[0] = isfinite(C) and guard != NO_UPDATE
     if not descend:
-        finish_gradient(t, me, p)
+        if not in_one:
+            finish_gradient(t, me, p)
         if updated[0] and guard == CALM_ONLY:
             updated[0] = is_calm(&t.rule, p, largest_gradient(t, me, p), learning_rate)
         if updated[0]:
-            update_share(t, me, p, learning_rate, <double> (count + 1))
+            update_share(t, me, p, learning_rate, <double> (count + 1), t.l2 if in_one else 0)
     meet(me)
     return C
 
@@ -222,16 +225,17 @@ cdef void give_gradient(training_t *t, const floating *p, int index) noexcept no
         layer.db = g + (<floating *> layer.b - theta)
 
 
-cdef int share_spans(const training_t *t, const member_t *me) noexcept nogil:
+cdef int share_spans(const training_t *t, const member_t *me, bint by_arrays) noexcept nogil:
     """Into how many spans a member's share of the parameters falls: its rows of every W and b."""
-    return 1 if me.threads == 1 else 2 * t.net.n_layers
+    return 2 * t.net.n_layers if by_arrays or me.threads > 1 else 1
 
 
 cdef Py_ssize_t share_span(
-    const training_t *t, const member_t *me, const floating *p, int span, Py_ssize_t *first
+    const training_t *t, const member_t *me, const floating *p, bint by_arrays, int span,
+    Py_ssize_t *first,
 ) noexcept nogil:
-    """The length of one of them, and where it starts; alone, a member has one of everything."""
-    if me.threads == 1:
+    """The length of one of them, and where it starts; alone, a member may take all as one."""
+    if share_spans(t, me, by_arrays) == 1:
         first[0] = 0
         return t.n_parameters
     return layer_span(t, me, p, span // 2, span % 2, first)
@@ -261,8 +265,8 @@ cdef void add_gradients(
     cdef const floating *other
     cdef Py_ssize_t first = 0, count, k
     cdef int span, s
-    for span in range(share_spans(t, me)):
-        count = share_span(t, me, p, span, &first)
+    for span in range(share_spans(t, me, False)):
+        count = share_span(t, me, p, False, span, &first)
         g = <floating *> t.gradient + first
         for s in range(1, slices):
             other = <const floating *> t.gradients + (s - 1) * t.n_parameters + first
@@ -285,8 +289,8 @@ cdef void finish_gradient(training_t *t, const member_t *me, const floating *p) 
         factor = clip_factor(<const floating *> t.gradient, t.n_parameters, t.clip_norm)
         meet(me)
         if factor != 1:
-            for span in range(share_spans(t, me)):
-                count = share_span(t, me, p, span, &first)
+            for span in range(share_spans(t, me, False)):
+                count = share_span(t, me, p, False, span, &first)
                 scale_by(<floating *> t.gradient + first, count, factor)
 
 
@@ -295,8 +299,8 @@ cdef double largest_gradient(training_t *t, const member_t *me, const floating *
     cdef Py_ssize_t first = 0, count
     cdef double largest = 0, one
     cdef int span, member
-    for span in range(share_spans(t, me)):
-        count = share_span(t, me, p, span, &first)
+    for span in range(share_spans(t, me, False)):
+        count = share_span(t, me, p, False, span, &first)
         one = largest_absolute(<const floating *> t.gradient + first, count)
         largest = one if one > largest or isnan(one) else largest
     if me.threads == 1:
@@ -310,17 +314,20 @@ cdef double largest_gradient(training_t *t, const member_t *me, const floating *
 
 
 cdef void update_share(
-    training_t *t, const member_t *me, const floating *p, double learning_rate, double steps
+    training_t *t, const member_t *me, const floating *p, double learning_rate, double steps,
+    double l2,  # of the penalty whose gradient is still to be added to that of the weights
 ) noexcept nogil:
     """The optimiser's step for this member's share."""
+    cdef pace_t pace = pace_of(&t.rule, learning_rate, steps)
+    cdef bint by_arrays = l2 != 0
     cdef Py_ssize_t first = 0, count
     cdef int span
-    for span in range(share_spans(t, me)):
-        count = share_span(t, me, p, span, &first)
-        update(&t.rule, <floating *> t.parameters + first, <const floating *> t.gradient + first,
+    for span in range(share_spans(t, me, by_arrays)):
+        count = share_span(t, me, p, by_arrays, span, &first)
+        update(&t.rule, &pace, <floating *> t.parameters + first, <floating *> t.gradient + first,
                NULL if t.first == NULL else <floating *> t.first + first,
-               NULL if t.second == NULL else <floating *> t.second + first, count, learning_rate,
-               steps)
+               NULL if t.second == NULL else <floating *> t.second + first, count,
+               l2 if span % 2 == 0 else 0)
 
 
 cdef Py_ssize_t run_stretch(

@@ -5,8 +5,7 @@ no sample wakes, would be subnormal for a hundred steps before m is 0, and one s
 processor as long as ten vectors. A vector of which only a part is meant goes through the same
 operations, so an element's bits do not depend on its place.
 """
-from libc.math cimport pow, sqrt
-
+from bpcore._math.penalty cimport penalised
 from bpcore._math.vector cimport (
     at, everywhere, lanes, load, load_part, normal, quotient, root, settled, store, store_part,
     vec,
@@ -25,23 +24,62 @@ cdef inline void put(vec *p, vec x, bint whole, int count) noexcept nogil:
         store_part(p, 0, x, count)
 
 
-cdef inline void adam_vector(
-    vec *theta, const vec *g, vec *m, vec *v, vec beta_1, vec rest_1, vec beta_2, vec rest_2,
-    vec eta, vec correction, vec epsilon, vec keep,
-    bint whole, int count,  # a vector, or its first elements
+cdef inline vec gradient_of(
+    vec *g, vec theta, vec lambda_2, bint with_penalty, bint whole, int count
 ) noexcept nogil:
+    """g, after g ← g + λ θ if there is a penalty."""
     cdef vec gk = take(g, whole, count)
+    if with_penalty:
+        gk = penalised(gk, theta, lambda_2)
+        put(g, gk, whole, count)
+    return gk
+
+
+cdef inline void adam_vector(
+    vec *theta, vec *g, vec *m, vec *v, vec beta_1, vec rest_1, vec beta_2, vec rest_2,
+    vec eta, vec correction, vec epsilon, vec keep, vec lambda_2,
+    bint decays, bint with_penalty,  # constants at every call, as are
+    bint whole, int count,           # a vector, or its first elements
+) noexcept nogil:
+    cdef vec theta_k = take(theta, whole, count)
+    cdef vec gk = gradient_of(g, theta_k, lambda_2, with_penalty, whole, count)
     cdef vec mk = normal(settled(beta_1 * take(m, whole, count)) + rest_1 * gk)
     cdef vec vk = normal(settled(beta_2 * take(v, whole, count)) + rest_2 * gk * gk)
     cdef vec rate = quotient(eta, root(vk) * correction + epsilon)
     put(m, mk, whole, count)
     put(v, vk, whole, count)
-    put(theta, settled(keep * take(theta, whole, count)) - mk * rate, whole, count)
+    if decays:
+        theta_k = settled(keep * theta_k)
+    put(theta, theta_k - mk * rate, whole, count)
+
+
+cdef inline void adam_loop(
+    vec *theta, vec *g, vec *m, vec *v, Py_ssize_t count, double beta_1, double beta_2,
+    double epsilon, double eta, double correction, double decay, double l2, bint decays,
+    bint with_penalty,
+) noexcept nogil:
+    cdef Py_ssize_t k = 0, width = lanes(g)
+    cdef vec b1 = everywhere(g, beta_1), r1 = everywhere(g, 1 - beta_1)
+    cdef vec b2 = everywhere(g, beta_2), r2 = everywhere(g, 1 - beta_2)
+    cdef vec rate = everywhere(g, eta), corrected = everywhere(g, correction)
+    cdef vec eps = everywhere(g, epsilon), keep = everywhere(g, 1 - decay)
+    cdef vec lambda_2 = everywhere(g, l2)
+    while k + width <= count:
+        adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, rate, corrected,
+                    eps, keep, lambda_2, decays, with_penalty, True, 0)
+        k += width
+    if k < count:
+        adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, rate, corrected,
+                    eps, keep, lambda_2, decays, with_penalty, False, <int> (count - k))
 
 
 cdef inline void adam(
-    vec *theta, const vec *g, vec *m, vec *v, Py_ssize_t count, double beta_1, double beta_2,
-    double weight_decay, double epsilon, double learning_rate, double t,
+    vec *theta, vec *g, vec *m, vec *v, Py_ssize_t count, double beta_1, double beta_2,
+    double epsilon,
+    double eta,         # η / (1 - β1^t)
+    double correction,  # 1 / √(1 - β2^t)
+    double decay,       # η λ of AdamW
+    double l2,          # λ of the penalty
 ) noexcept nogil:
     """m ← β1 m + (1 - β1) g;  v ← β2 v + (1 - β2) g²;  θ ← θ - η m̂ / (√v̂ + ε)
 
@@ -49,34 +87,31 @@ cdef inline void adam(
     corrections taken out of the loop; AdamW first θ ← θ - η λ θ (Loshchilov &
     Hutter 2019).
     """
-    cdef Py_ssize_t k = 0, width = lanes(g)
-    cdef vec b1 = everywhere(g, beta_1), r1 = everywhere(g, 1 - beta_1)
-    cdef vec b2 = everywhere(g, beta_2), r2 = everywhere(g, 1 - beta_2)
-    cdef vec eta = everywhere(g, learning_rate / (1 - pow(beta_1, t)))
-    cdef vec correction = everywhere(g, 1 / sqrt(1 - pow(beta_2, t)))
-    cdef vec eps = everywhere(g, epsilon), keep = everywhere(g, 1 - learning_rate * weight_decay)
-    while k + width <= count:
-        adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, eta, correction,
-                    eps, keep, True, 0)
-        k += width
-    if k < count:
-        adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, eta, correction,
-                    eps, keep, False, <int> (count - k))
+    if decay != 0:
+        adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, decay, l2,
+                  True, l2 != 0)
+    elif l2 != 0:
+        adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, 0, l2, False,
+                  True)
+    else:
+        adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, 0, 0, False,
+                  False)
 
 
 cdef inline void root_vector(
-    vec *theta, const vec *g, vec *v, vec rho, vec rest, vec eta, vec epsilon,
-    bint whole, int count,  # as above
+    vec *theta, vec *g, vec *v, vec rho, vec rest, vec eta, vec epsilon, vec lambda_2,
+    bint with_penalty, bint whole, int count,  # as above
 ) noexcept nogil:
-    cdef vec gk = take(g, whole, count)
+    cdef vec theta_k = take(theta, whole, count)
+    cdef vec gk = gradient_of(g, theta_k, lambda_2, with_penalty, whole, count)
     cdef vec vk = normal(settled(rho * take(v, whole, count)) + rest * gk * gk)
     put(v, vk, whole, count)
-    put(theta, take(theta, whole, count) - gk * quotient(eta, root(vk) + epsilon), whole, count)
+    put(theta, theta_k - gk * quotient(eta, root(vk) + epsilon), whole, count)
 
 
 cdef inline void by_root(
-    vec *theta, const vec *g, vec *v, Py_ssize_t count, double rho, double rest, double epsilon,
-    double learning_rate,
+    vec *theta, vec *g, vec *v, Py_ssize_t count, double rho, double rest, double epsilon,
+    double learning_rate, double l2,
 ) noexcept nogil:
     """v ← ρ v + r g²;  θ ← θ - η g / (√v + ε)
 
@@ -85,9 +120,11 @@ cdef inline void by_root(
     cdef Py_ssize_t k = 0, width = lanes(g)
     cdef vec kept = everywhere(g, rho), new = everywhere(g, rest)
     cdef vec eta = everywhere(g, learning_rate), eps = everywhere(g, epsilon)
+    cdef vec lambda_2 = everywhere(g, l2)
     while k + width <= count:
-        root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, True, 0)
+        root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, lambda_2, l2 != 0,
+                    True, 0)
         k += width
     if k < count:
-        root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, False,
-                    <int> (count - k))
+        root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, lambda_2, l2 != 0,
+                    False, <int> (count - k))

@@ -7,11 +7,12 @@ subnormal numbers: see `normal`.
 """
 from cython cimport floating
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport sqrt
+from libc.math cimport pow, sqrt
 from libc.stdint cimport int32_t, int64_t
 
 from bpcore._math.adaptive cimport adam, by_root
 from bpcore._math.elementary cimport absolute, product
+from bpcore._math.penalty cimport penalty_gradient, sign
 from bpcore._math.vector cimport (
     bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits, vec, vf32, vf64,
 )
@@ -38,9 +39,20 @@ cdef struct rule_t:
     double max_step
 
 
-cdef inline floating sign(floating x) noexcept nogil:
-    """1, 0 or -1"""
-    return <floating> 1 if x > 0 else (<floating> -1 if x < 0 else <floating> 0)
+cdef struct pace_t:      # of one step
+    double learning_rate # η
+    double eta           # η, Adam's over 1 - β1^t
+    double correction    # Adam's 1 / √(1 - β2^t)
+
+
+cdef inline pace_t pace_of(const rule_t *rule, double learning_rate, double t) noexcept nogil:
+    """What the step t = 1, 2, … of the rule computes once, not for each of a network's arrays."""
+    cdef pace_t pace
+    pace.learning_rate, pace.eta, pace.correction = learning_rate, learning_rate, 1
+    if rule.kind == ADAM:
+        pace.eta = learning_rate / (1 - pow(rule.beta_1, t))
+        pace.correction = 1 / sqrt(1 - pow(rule.beta_2, t))
+    return pace
 
 
 cdef inline floating normal(floating x) noexcept nogil:
@@ -108,79 +120,45 @@ cdef inline void rprop(
 
 
 cdef inline void adaptive(
-    const rule_t *rule, vec *theta, const vec *g, vec *first, vec *second, Py_ssize_t count,
-    double learning_rate, double t,
+    const rule_t *rule, const pace_t *pace, vec *theta, vec *g, vec *first, vec *second,
+    Py_ssize_t count, double l2,
 ) noexcept nogil:
     """The rules of adaptive.pxd."""
     if rule.kind == ADAM:
-        adam(theta, g, first, second, count, rule.beta_1, rule.beta_2, rule.weight_decay,
-             rule.epsilon, learning_rate, t)
+        adam(theta, g, first, second, count, rule.beta_1, rule.beta_2, rule.epsilon, pace.eta,
+             pace.correction, pace.learning_rate * rule.weight_decay, l2)
     elif rule.kind == RMSPROP:
-        by_root(theta, g, first, count, rule.rho, 1 - rule.rho, rule.epsilon, learning_rate)
+        by_root(theta, g, first, count, rule.rho, 1 - rule.rho, rule.epsilon, pace.eta, l2)
     else:
-        by_root(theta, g, first, count, 1, 1, rule.epsilon, learning_rate)
+        by_root(theta, g, first, count, 1, 1, rule.epsilon, pace.eta, l2)
 
 
 cdef inline void update(
     const rule_t *rule,
+    const pace_t *pace,
     floating *theta,     # IN OUT (count,)
-    const floating *g,   # IN     (count,)
+    floating *g,         # IN OUT (count,): λ θ is added to it first
     floating *first,     # IN OUT (count,) v of SGD, RMSProp, Adagrad; m of Adam; Rprop's last g
     floating *second,    # IN OUT (count,) v of Adam; Rprop's steps
     Py_ssize_t count,
-    double learning_rate,
-    double t,
+    double l2,           # λ
 ) noexcept nogil:
     """One step of the rule; nothing overlaps."""
-    if rule.kind == SGD:
-        if rule.momentum == 0:
-            sgd(theta, g, count, learning_rate)
+    if rule.kind == SGD or rule.kind == RPROP:
+        if l2 != 0:
+            penalty_gradient(theta, g, count, 0, l2)
+        if rule.kind == RPROP:
+            rprop(theta, g, first, second, count, rule)
+        elif rule.momentum == 0:
+            sgd(theta, g, count, pace.learning_rate)
         else:
-            momentum(theta, g, first, count, rule, learning_rate)
-    elif rule.kind == RPROP:
-        rprop(theta, g, first, second, count, rule)
+            momentum(theta, g, first, count, rule, pace.learning_rate)
     elif floating is float:
-        adaptive(rule, <vf32 *> theta, <vf32 *> g, <vf32 *> first, <vf32 *> second, count,
-                 learning_rate, t)
+        adaptive(rule, pace, <vf32 *> theta, <vf32 *> g, <vf32 *> first, <vf32 *> second, count,
+                 l2)
     else:
-        adaptive(rule, <vf64 *> theta, <vf64 *> g, <vf64 *> first, <vf64 *> second, count,
-                 learning_rate, t)
-
-
-cdef inline double penalty(
-    const floating *W, Py_ssize_t count, double l1, double l2
-) noexcept nogil:
-    """l1 Σ|W| + l2/2 Σ W², in 16 sums side by side: one waits for each addition"""
-    cdef Py_ssize_t k, whole = count // 16 * 16
-    cdef int i
-    cdef double absolutes[16]
-    cdef double squares[16]
-    for i in range(16):
-        absolutes[i] = squares[i] = 0
-    if l1 != 0:
-        for k in range(0, whole, 16):
-            for i in range(16):
-                absolutes[i] += absolute(W[k + i])
-        for k in range(whole, count):
-            absolutes[0] += absolute(W[k])
-    for k in range(0, whole, 16):
-        for i in range(16):
-            squares[i] += <double> W[k + i] * W[k + i]
-    for k in range(whole, count):
-        squares[0] += <double> W[k] * W[k]
-    for i in range(1, 16):
-        absolutes[0] += absolutes[i]
-        squares[0] += squares[i]
-    return l1 * absolutes[0] + 0.5 * l2 * squares[0]
-
-cdef inline void penalty_gradient(
-    const floating *restrict W, floating *restrict dW, Py_ssize_t count, double l1, double l2
-) noexcept nogil:
-    """dW ← dW + l1 sign(W) + l2 W"""
-    cdef Py_ssize_t k
-    cdef floating lambda_1 = <floating> l1, lambda_2 = <floating> l2
-    for k in range(count):
-        dW[k] += lambda_2 * W[k] + product(lambda_1, sign(W[k]))
+        adaptive(rule, pace, <vf64 *> theta, <vf64 *> g, <vf64 *> first, <vf64 *> second, count,
+                 l2)
 
 
 cdef inline floating largest_absolute(

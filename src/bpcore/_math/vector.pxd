@@ -35,6 +35,7 @@ cdef extern from "vector_parts.h" nogil:
 cdef extern from "vector_sums.h" nogil:
     float sum_f32(vf32 x)
     double sum_f64(vf64 x)
+    vf64 wide_f32(const float *p)
     void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
     void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
     vf32 sums_f32(const vf32 *x, int count)

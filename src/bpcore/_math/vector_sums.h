@@ -1,6 +1,6 @@
 /* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
  * at once, in the same order, and puts start + sum side by side; sums a vector full of vectors, of
- * which the first `count` matter. */
+ * which the first `count` matter. wide makes float64 of as many float32, for a sum in that. */
 #ifndef BPCORE_VECTOR_SUMS_H
 #define BPCORE_VECTOR_SUMS_H
 
@@ -23,6 +23,7 @@ static inline double sum_f64(vf64 x) {
     __m128d s = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
     return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
 }
+static inline vf64 wide_f32(const float *p) { return (vf64)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 static inline __m128 sums_of_4(vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
     __m512 a = (__m512)x0, b = (__m512)x1, c = (__m512)x2, d = (__m512)x3;
     __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
@@ -110,6 +111,7 @@ static inline double sum_f64(vf64 x) {
                            _mm256_extractf128_pd((__m256d)x, 1));
     return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
 }
+static inline vf64 wide_f32(const float *p) { return (vf64)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
 
 #else
 
@@ -126,6 +128,11 @@ static inline double sum_f64(vf64 x) {
     for (int half = LANES_F64 / 2; half; half /= 2)
         for (int k = 0; k < half; k++) lanes[k] += lanes[k + half];
     return lanes[0];
+}
+static inline vf64 wide_f32(const float *p) {
+    double lanes[LANES_F64];
+    for (int k = 0; k < LANES_F64; k++) lanes[k] = p[k];
+    return load_f64(lanes);
 }
 
 #endif
