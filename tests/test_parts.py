@@ -142,3 +142,22 @@ def test_threads_have_tiles_of_their_own(level, rng):
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(same, [0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    [
+        (1000, (784, 128, 10)),
+        (300, (160, 161, 143)),
+        (545, (1100, 134, 258)),
+        (2000, (64, 200, 64)),
+    ],
+)
+def test_weights_packed_once_give_the_same_bits(n, sizes, level, rng):
+    """predict packs W once for all blocks of samples, forward for its one."""
+    net = bp.mlp(sizes, "tanh", bias_initializer="standard_normal", dtype="float32", rng=2)
+    assert "forward" in kernels_of(LEVEL).in_parts(*sizes[:2], n)
+    X = rng.standard_normal((n, sizes[0])).astype("float32")
+    assert_array_equal(net.predict(X), net.forward(X))
+    Y = rng.standard_normal((n, sizes[-1]))
+    assert net.evaluate(X, Y) == pytest.approx(net.backward(Y), rel=1e-6)

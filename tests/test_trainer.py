@@ -124,6 +124,19 @@ def test_a_penalty_s_gradient_in_the_update(name, dtype, level, rng):
     assert not np.array_equal(plain.parameters, nets[0].parameters)
 
 
+@pytest.mark.parametrize("n_inputs", [1, 3, 7, 17, 31, 33, 64, 100, 129])
+def test_the_penalty_of_layers_of_any_size(n_inputs, dtype, level, rng):
+    """λ1 Σ|W| + λ2/2 Σ W² in float64, of weights of both signs; biases cost nothing."""
+    net = bp.mlp([n_inputs, 3, 2], "tanh", bias_initializer="standard_normal", dtype=dtype, rng=1)
+    x, y = rng.standard_normal(n_inputs), rng.standard_normal(2)
+    plain, penalised = (
+        bp.Trainer(net, bp.SGD(1e-30), l1=l1, l2=l2).step(x, y) for l1, l2 in ((0, 0), (3.0, 5.0))
+    )
+    weights = np.concatenate([layer.W.ravel() for layer in net.layers]).astype(np.float64)
+    wanted = 3 * np.abs(weights).sum() + 2.5 * np.square(weights).sum()
+    assert penalised - plain == pytest.approx(wanted, rel=1e-12)
+
+
 def test_the_same_seed_gives_the_same_bits(dtype, data):
     nets, losses = [made(dtype) for _ in range(3)], []
     for net, seed in zip(nets, (1, 1, 2), strict=True):

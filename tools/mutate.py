@@ -33,7 +33,7 @@ TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
-    *("stretches", "parts"),
+    *("stretches", "parts", "trainer"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 

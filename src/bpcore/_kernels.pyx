@@ -56,7 +56,9 @@ from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, meet, member_t, set_flag, set_flag_if, share_begin, share_end,
     slice_count, team_size, wait_briefly, wait_while,
 )
-from bpcore._math.parts cimport MATRIX_UNIT, parts_product
+from bpcore._math.parts cimport (
+    MATRIX_UNIT, STRIP, bytes_of_parts, pack_matrix, parts_product,
+)
 from bpcore._math.penalty cimport penalty, penalty_gradient
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (

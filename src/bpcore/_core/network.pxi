@@ -337,8 +337,9 @@ cdef double blocked_run(
 ) noexcept nogil:
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
     cdef Py_ssize_t most = PREDICT_PARTS if MATRIX_UNIT else PREDICT_ROWS, k, first, m
+    cdef Py_ssize_t step = 2 * STRIP if MATRIX_UNIT else TILE_ROWS  # whole tiles, but for the last
     cdef Py_ssize_t blocks = (n + most - 1) // most
-    cdef Py_ssize_t rows = (n + blocks - 1) // blocks
+    cdef Py_ssize_t rows = (n + blocks * step - 1) // (blocks * step) * step
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
     cdef Py_ssize_t n_outputs = net.layers[net.n_layers - 1].n_outputs
     cdef floating *one = <floating *> malloc(4 * rows * widest * sizeof(floating))
@@ -347,6 +348,7 @@ cdef double blocked_run(
     cdef floating *a = z + rows * widest
     cdef double C = 0
     cdef void *work
+    cdef void *parts = NULL
     cdef dense_t last = net.layers[net.n_layers - 1]
     cdef network_t outputs = net[0]  # the last layer alone, with the z and a of a block
     if one == NULL:
@@ -355,9 +357,12 @@ cdef double blocked_run(
     last.z, last.a = z, a
     outputs.layers, outputs.n_layers = &last, 1
     work = prepare(net, x, n)
+    blocks = (n + rows - 1) // rows
+    if blocks > 1:
+        parts = pack_weights(net, x)
     for k in range(blocks):
-        first = n * k // blocks
-        m = n * (k + 1) // blocks - first
+        first = k * rows
+        m = min(rows, n - first)
         if finite != NULL and not all_finite(x + first * n_inputs, m * n_inputs):
             finite[0] = False
             break
@@ -368,6 +373,7 @@ cdef double blocked_run(
             predict_rows(net, x + first * n_inputs, z, a, m, one, other)
             C += loss_pass(&outputs, row(y, first, n_outputs), label_row(labels, first),
                            row(weight, first, 1), share, net.fused, one, 0, m, NULL)
+    free(parts)
     free(work)
     free(one)
     return C

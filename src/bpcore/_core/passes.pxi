@@ -53,11 +53,12 @@ cdef void skip_f64 "bpcore_skip_f64"(
 cdef void parts_f32 "bpcore_parts_f32"(
     void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
     Py_ssize_t a_row, Py_ssize_t a_step, const void *b, Py_ssize_t ldb, bint by_columns,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work, const void *b_parts,
 ) noexcept nogil:
     """What the products of affine.pxd call for the matrix unit."""
     parts_product(<float *> c, ldc, <const float *> init, ld_init, <const float *> a, a_row,
-                  a_step, <const float *> b, ldb, by_columns, rows, columns, depth, work)
+                  a_step, <const float *> b, ldb, by_columns, rows, columns, depth, work,
+                  <const char *> b_parts)
 
 
 cdef void forward_product(
@@ -66,7 +67,7 @@ cdef void forward_product(
     """z = a_in Wᵀ + b"""
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
                    layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes, layer.sparse,
-                   layer.in_parts & FORWARD, <floating *> layer.work)
+                   layer.in_parts & FORWARD, <floating *> layer.work, layer.W_parts)
 
 
 cdef void forward_one(
@@ -340,4 +341,33 @@ cdef void *prepare(network_t *net, const floating *p, Py_ssize_t n) noexcept nog
         work = malloc(size * sizeof(p[0]))
     for l in range(net.n_layers):
         net.layers[l].work = work
+        net.layers[l].W_parts = NULL
     return work
+
+
+cdef void *pack_weights(network_t *net, const floating *p) noexcept nogil:
+    """The parts of every W that the matrix unit takes forward, once for many blocks of samples; to
+    be freed after the last. Without memory each block makes its own."""
+    cdef Py_ssize_t size = 64
+    cdef dense_t *layer
+    cdef char *to
+    cdef void *room = NULL
+    cdef int l
+    if floating is float:
+        for l in range(net.n_layers):
+            layer = &net.layers[l]
+            if layer.in_parts & FORWARD and layer.work != NULL:
+                size += bytes_of_parts(layer.n_outputs, layer.n_inputs)
+        if size > 64:
+            room = malloc(size)
+        if room == NULL:
+            return NULL
+        to = <char *> ((<size_t> room + 63) // 64 * 64)
+        for l in range(net.n_layers):
+            layer = &net.layers[l]
+            if layer.in_parts & FORWARD and layer.work != NULL:
+                pack_matrix(<const float *> layer.W, layer.n_inputs, True, layer.n_outputs,
+                            layer.n_inputs, to)
+                layer.W_parts = to
+                to += bytes_of_parts(layer.n_outputs, layer.n_inputs)
+    return room

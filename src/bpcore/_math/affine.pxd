@@ -47,12 +47,12 @@ cdef inline Py_ssize_t thin_columns(
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint by_lanes,
-    bint sparse, bint in_parts, vec *work,
+    bint sparse, bint in_parts, vec *work, const void *W_parts,
 ) noexcept nogil:
     cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(z, n_outputs, n_inputs)
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, n_outputs,
-                         n_inputs, work)
+                         n_inputs, work, W_parts)
         return
     if by_lanes:
         few_outputs(z, n_outputs, b, a_in, W, n, n_inputs, n_outputs)
@@ -76,14 +76,15 @@ cdef inline void affine_forward(
     bint sparse,             # as for product,
     bint in_parts,           # on the matrix unit, if there is `work`
     floating *work,          # as for product, and PARTS_WORK elements if in_parts
+    const void *W_parts,     # what pack_matrix made of W, or NULL
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     if floating is float:
         forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, sparse, in_parts, <vf32 *> work)
+                by_lanes, sparse, in_parts, <vf32 *> work, W_parts)
     else:
         forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, sparse, in_parts, <vf64 *> work)
+                by_lanes, sparse, in_parts, <vf64 *> work, W_parts)
 
 
 cdef inline void backward(
@@ -95,7 +96,7 @@ cdef inline void backward(
     cdef Py_ssize_t thin = thin_columns(da_in, n_inputs, n_outputs)
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(da_in, n_inputs, NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
-                         n_inputs, n_outputs, work)
+                         n_inputs, n_outputs, work, NULL)
         return
     if thin * n_outputs > THIN_ROOM:
         thin = 0
@@ -249,7 +250,7 @@ cdef inline void gradient(
     cdef const vec *start = dW if accumulate else NULL
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
-                         rows, n_inputs, n, work)
+                         rows, n_inputs, n, work, NULL)
         bias_gradient(delta, ld_delta, db, n, rows, accumulate)
         return
     if sparse_delta and work != NULL:

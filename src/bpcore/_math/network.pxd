@@ -40,6 +40,7 @@ cdef struct dense_t:
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
     int in_parts  # which of its products the matrix unit computes
     void *work    # room of work_size elements for a product, or NULL
+    void *W_parts  # what pack_matrix made of W for the matrix unit, or NULL
 
 cdef struct network_t:
     dense_t *layers

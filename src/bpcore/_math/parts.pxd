@@ -41,13 +41,15 @@ cdef extern from "panel.h" nogil:
     void bpcore_parts_f32(
         void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
         Py_ssize_t a_row, Py_ssize_t a_step, const void *b, Py_ssize_t ldb, bint by_columns,
-        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work)
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work, const void *b_parts)
 
 cdef enum:
     PARTS_DEPTH = 512  # k at a time: the parts of two strips of B are 96 kB and come from the
     NEAR_DEPTH = 128   # second-level cache; of so many, up to MID_DEPTH, they stay in the first
     MID_DEPTH = 256
     PARTS_ROWS = 256   # rows at a time: with PARTS_DEPTH their A fits into the second-level cache
+    PACKED_DEPTH = 2 * PARTS_DEPTH  # the same where B comes packed: to take C up again for other k
+    PACKED_ROWS = PARTS_ROWS // 4   # costs as long as a product of 32 k
     STRIP_BYTES = PARTS_DEPTH // STRETCH * STRETCH_BYTES  # a strip's parts of PARTS_DEPTH k
     # Elements of `work`: the parts of A and of two strips of B, and what aligns them.
     PARTS_WORK = (PARTS_ROWS // STRIP + 2) * STRIP_BYTES // 4 + 16
@@ -103,16 +105,22 @@ cdef inline void pack_parts(
         to += STRETCH_BYTES
 
 
+cdef inline void shape_tiles(int *shape, int rows, int columns) noexcept nogil:
+    """configure_tiles, where they have another shape: that takes as long as a dozen products."""
+    if shape[0] != 64 * rows + columns:
+        shape[0] = 64 * rows + columns
+        configure_tiles(rows, columns)
+
+
 cdef inline void strips_product(
     float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init,
     const char *a, const char *b, Py_ssize_t strip, Py_ssize_t rows, int columns,
+    int *shape,  # IN OUT that of the tiles
 ) noexcept nogil:
     """C = init + A B of one or two strips of B."""
     cdef Py_ssize_t r = 0, stretches = strip // STRETCH_BYTES
-    configure_tiles(2 * STRIP, columns)
     while r < rows:
-        if rows - r < 2 * STRIP:
-            configure_tiles(<int> (rows - r), columns)
+        shape_tiles(shape, <int> min(2 * STRIP, rows - r), columns)
         if rows - r > STRIP and columns > STRIP:
             tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, True, True)
         elif rows - r > STRIP:
@@ -128,29 +136,73 @@ cdef inline void strips_product(
         r += 2 * STRIP
 
 
+cdef inline Py_ssize_t depth_at_a_time(Py_ssize_t depth, bint packed) noexcept nogil:
+    """k at a time: whole stretches, as evenly shared out as may be."""
+    cdef Py_ssize_t most = PACKED_DEPTH if packed else (
+        PARTS_DEPTH if depth > MID_DEPTH else NEAR_DEPTH)
+    cdef Py_ssize_t steps = (depth + most - 1) // most
+    return (depth + STRETCH * steps - 1) // (STRETCH * steps) * STRETCH
+
+
+cdef inline Py_ssize_t strip_bytes(Py_ssize_t depth) noexcept nogil:
+    """A strip's parts of so many k."""
+    return (depth + STRETCH - 1) // STRETCH * STRETCH_BYTES
+
+
+cdef inline void pack_strips(
+    const float *b, Py_ssize_t ldb, bint by_columns, Py_ssize_t columns, Py_ssize_t depth, char *to
+) noexcept nogil:
+    """The parts of B's columns, strip after strip."""
+    cdef Py_ssize_t i = 0
+    while i < columns:
+        pack_parts(at(<const vf32 *> b, i * ldb if by_columns else i), ldb, not by_columns, True,
+                   <int> min(STRIP, columns - i), depth, to)
+        to += strip_bytes(depth)
+        i += STRIP
+
+
+cdef inline Py_ssize_t bytes_of_parts(Py_ssize_t columns, Py_ssize_t depth) noexcept nogil:
+    """Of all of B."""
+    return (columns + STRIP - 1) // STRIP * strip_bytes(depth)
+
+
+cdef inline void pack_matrix(
+    const float *b, Py_ssize_t ldb, bint by_columns, Py_ssize_t columns, Py_ssize_t depth, char *to
+) noexcept nogil:
+    """The parts of all of B, as parts_product takes them: the strips of some k, then of the next."""
+    cdef Py_ssize_t k = 0, deep = depth_at_a_time(depth, True), step
+    while k < depth:
+        step = min(deep, depth - k)
+        pack_strips(b + (k if by_columns else k * ldb), ldb, by_columns, columns, step, to)
+        to += bytes_of_parts(columns, step)
+        k += step
+
+
 cdef inline void parts_product(
     float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init,  # as for product
     const float *a, Py_ssize_t a_row, Py_ssize_t a_step,
     const float *b, Py_ssize_t ldb, bint by_columns,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
-    void *work,  # room for PARTS_WORK elements
+    void *work,           # room for PARTS_WORK elements
+    const char *b_parts,  # what pack_matrix made of B, or NULL
 ) noexcept nogil:
     """C = init + A B; c may be init."""
     cdef char *packed_a = <char *> ((<size_t> work + 63) // 64 * 64)
     cdef char *packed_b = packed_a + PARTS_ROWS // STRIP * STRIP_BYTES
-    cdef Py_ssize_t chunks = (rows + PARTS_ROWS - 1) // PARTS_ROWS
+    cdef Py_ssize_t most = PARTS_ROWS if b_parts == NULL else PACKED_ROWS
+    cdef Py_ssize_t chunks = (rows + most - 1) // most
     cdef Py_ssize_t chunk = (rows + 2 * STRIP * chunks - 1) // (2 * STRIP * chunks) * 2 * STRIP
-    cdef Py_ssize_t most = PARTS_DEPTH if depth > MID_DEPTH else NEAR_DEPTH
-    cdef Py_ssize_t steps = (depth + most - 1) // most
-    cdef Py_ssize_t deep = (depth + STRETCH * steps - 1) // (STRETCH * steps) * STRETCH
+    cdef Py_ssize_t deep = depth_at_a_time(depth, b_parts != NULL)
     cdef Py_ssize_t r = 0, k, j, i, height, step, wide, strip
     cdef const float *start
+    cdef const char *strips
+    cdef int shape = 0
     while r < rows:
         height = min(chunk, rows - r)
         k = 0
         while k < depth:
             step = min(deep, depth - k)
-            strip = (step + STRETCH - 1) // STRETCH * STRETCH_BYTES
+            strip = strip_bytes(step)
             i = 0
             while i < height:
                 pack_parts(at(<const vf32 *> a, (r + i) * a_row + k * a_step),
@@ -160,12 +212,12 @@ cdef inline void parts_product(
             j = 0
             while j < columns:
                 wide = min(2 * STRIP, columns - j)
-                i = 0
-                while i < wide:
-                    pack_parts(at(<const vf32 *> b, (j + i) * ldb + k if by_columns
-                                  else k * ldb + j + i), ldb, not by_columns, True,
-                               <int> min(STRIP, wide - i), step, packed_b + i // STRIP * strip)
-                    i += STRIP
+                strips = packed_b
+                if b_parts != NULL:
+                    strips = b_parts + bytes_of_parts(columns, k) + j // STRIP * strip
+                else:
+                    pack_strips(b + (j * ldb + k if by_columns else k * ldb + j), ldb, by_columns,
+                                wide, step, packed_b)
                 if k > 0:
                     start = c + r * ldc + j
                 elif init == NULL:
@@ -173,7 +225,7 @@ cdef inline void parts_product(
                 else:
                     start = init + r * ld_init + j
                 strips_product(c + r * ldc + j, ldc, start, ldc if k > 0 else ld_init, packed_a,
-                               packed_b, strip, height, <int> wide)
+                               strips, strip, height, <int> wide, &shape)
                 j += wide
             k += step
         r += height

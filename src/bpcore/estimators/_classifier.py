@@ -283,7 +283,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
 def _places(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return the index of every label among the classes, int64."""
-    if y.dtype.kind in "iu" and classes.dtype.kind in "iu":
-        if int(classes[-1]) - int(classes[0]) == len(classes) - 1:  # 0, 1, 2, …: nothing to look for
-            return np.subtract(y, classes[0], dtype=np.int64, casting="unsafe")
+    whole = y.dtype.kind in "iu" and classes.dtype.kind in "iu"
+    if whole and int(classes[-1]) - int(classes[0]) == len(classes) - 1:  # 0, 1, 2, …: no search
+        return np.subtract(y, classes[0], dtype=np.int64, casting="unsafe")
     return np.searchsorted(classes, y).astype(np.int64, copy=False)
