@@ -279,8 +279,11 @@ if (tall && wide) _tile_stored => if (tall && wide && 0) _tile_stored
 src/bpcore/_math/parts.pxd
 step if by_k else lines) => lines if by_k else lines)
 if k > 0: => if k > 9999:
-k * ldb + j + i), ldb => k * ldb + j), ldb
-configure_tiles(<int> (rows - r), columns) => configure_tiles(2 * STRIP, columns)
+pack_parts(at(<const vf32 *> b, i * ldb if by_columns else i), ldb => pack_parts(<const vf32 *> b, ldb
+shape_tiles(shape, <int> min(2 * STRIP, rows - r), columns) => shape_tiles(shape, 2 * STRIP, columns)
+if shape[0] != 64 * rows + columns: => if shape[0] == 0:
+bytes_of_parts(columns, k) + j // STRIP * strip => bytes_of_parts(columns, k)
+to += bytes_of_parts(columns, step) => pass
 src/bpcore/stretches.py
 if first is None or not kernels.is_calm_state(rule, first, rate): => if first is None:
 rates, self._length, calm=True => rates, self._length, calm=False

@@ -194,7 +194,9 @@ class Optimizer:
     def rates(self, step: int, count: int) -> _Array:
         """Return the learning rates of `count` updates from `step` on, as float64."""
         if not callable(self.learning_rate):
-            return np.full(count, self.learning_rate)
+            rates = np.empty(count)
+            rates.fill(self.learning_rate)
+            return rates
         steps = range(step, step + count)
         if isinstance(self.learning_rate, schedules.Schedule):
             values = np.asarray(self.learning_rate(np.arange(step, step + count)), np.float64)

@@ -74,6 +74,7 @@ class Stretches:
         )
         self._rate: Any = None
         self._rates: Any = None
+        self._largest_rate = 0.0
 
     def rates(self) -> _Array:
         """Return the learning rates of the next epoch's steps; a number's are made once."""
@@ -81,6 +82,7 @@ class Stretches:
         if rate is not self._rate or callable(rate):
             self._rate = rate
             self._rates = self._optimizer.rates(self._optimizer.steps, self.count)
+            self._largest_rate = float(self._rates.max()) if callable(rate) else float(rate)
         return self._rates
 
     def run(self, order: _Array | None, rates: _Array) -> None:
@@ -138,8 +140,8 @@ class Stretches:
         training, team = self._trainer._training, self._trainer._team
         step = until = 0
         first, _ = self._optimizer.state_vectors()
-        rule, rate = self._optimizer.rule(), float(rates.max())
-        if first is None or not kernels.is_calm_state(rule, first, rate):
+        rule = self._optimizer.rule()
+        if first is None or not kernels.is_calm_state(rule, first, self._largest_rate):
             self._calm = False
             return 0
         while step == until and step < self.count:
