@@ -57,7 +57,8 @@ class Team:
     MUCH = 1.25  # times slower
     TRY_EVERY = 50  # stretches
     TRY_LENGTH = 0.1  # of a stretch
-    FORGET = 0.25  # a slower measurement moves the memory by so much
+    FORGET = 0.25  # a slower measurement moves the memory by so much,
+    MOST = 2.0  # and counts as so many times slower at most: one hitch is not the rule
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
@@ -186,6 +187,7 @@ class Team:
         self._trials[many] += 1
         took = seconds / steps
         known = self._seconds.get(many, took)
+        took = min(took, self.MOST * known)
         self._seconds[many] = took if took < known else known + self.FORGET * (took - known)
 
     def _is_much_slower(self, many: bool) -> bool:

@@ -8,7 +8,7 @@ cdef enum:  # what a training's team of threads is doing
 cdef enum:  # what a member of it is doing
     AWAY     # no thread is here
     CALLED   # to take part in the stretch that runs
-    RESTING  # waiting some microseconds for the next one
+    RESTING  # waiting a hundred microseconds or so for the next one
     PLACE = 16  # an int in each cache line: no neighbours
 
 

@@ -55,10 +55,10 @@ static inline int wait_while(int *flag, int value) {
     return now;
 }
 
-/* As wait_while, but for some tens of microseconds at most. */
+/* As wait_while, but for some hundred microseconds at most: from one call of a trainer to the next. */
 static inline int wait_briefly(int *flag, int value) {
     int now, spins;
-    for (spins = 0; (now = __atomic_load_n(flag, __ATOMIC_ACQUIRE)) == value && spins < 4000; spins++)
+    for (spins = 0; (now = __atomic_load_n(flag, __ATOMIC_ACQUIRE)) == value && spins < 16000; spins++)
         SPIN();
     return now;
 }
