@@ -67,5 +67,6 @@ def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, f
             if go:
                 steps[0] += 1
                 pace = pace_of(&c, learning_rate, <double> steps[0])
-                update(&c, &pace, <double *> theta, <double *> g, <double *> p, <double *> q, count, 0)
+                update(&c, &pace, <double *> theta, <double *> g, <double *> p, <double *> q, count,
+                       0)
     return go

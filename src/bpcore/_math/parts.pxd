@@ -169,7 +169,7 @@ cdef inline Py_ssize_t bytes_of_parts(Py_ssize_t columns, Py_ssize_t depth) noex
 cdef inline void pack_matrix(
     const float *b, Py_ssize_t ldb, bint by_columns, Py_ssize_t columns, Py_ssize_t depth, char *to
 ) noexcept nogil:
-    """The parts of all of B, as parts_product takes them: the strips of some k, then of the next."""
+    """The parts of all of B, as parts_product takes them: strips of some k, then of the next."""
     cdef Py_ssize_t k = 0, deep = depth_at_a_time(depth, True), step
     while k < depth:
         step = min(deep, depth - k)

@@ -39,10 +39,10 @@ cdef struct rule_t:
     double max_step
 
 
-cdef struct pace_t:      # of one step
-    double learning_rate # η
-    double eta           # η, Adam's over 1 - β1^t
-    double correction    # Adam's 1 / √(1 - β2^t)
+cdef struct pace_t:  # of one step
+    double learning_rate  # η
+    double eta            # η, Adam's over 1 - β1^t
+    double correction     # Adam's 1 / √(1 - β2^t)
 
 
 cdef inline pace_t pace_of(const rule_t *rule, double learning_rate, double t) noexcept nogil:
