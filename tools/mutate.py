@@ -285,7 +285,7 @@ if shape[0] != 64 * rows + columns: => if shape[0] == 0:
 bytes_of_parts(columns, k) + j // STRIP * strip => bytes_of_parts(columns, k)
 to += bytes_of_parts(columns, step) => pass
 src/bpcore/stretches.py
-if first is None or not kernels.is_calm_state(rule, first, rate): => if first is None:
+if first is None or not kernels.is_calm_state(rule, first, self._largest_rate): => if first is None:
 rates, self._length, calm=True => rates, self._length, calm=False
 src/bpcore/_math/skip.pxd
 acc[v] += ark * load(bk, v * width) => acc[v] = ark * load(bk, v * width) ||| acc[v] += ark * load(panel, v * width)
@@ -384,7 +384,6 @@ src/bpcore/_math/vector_roots.h
 #define ZERO_STAYS 0x800 => #define ZERO_STAYS 0x000
 _mm512_set1_pd(0.375)); => _mm512_set1_pd(0.376));
 _mm512_fmadd_pd(_mm512_mul_pd(y, e), p, y) => y
-
 _mm512_set1_epi32(0x7f800000) => _mm512_set1_epi32(0x7fffffff) ||| _mm512_set1_epi32(0x7f000000)
 _mm512_set1_epi64(0x7ff0000000000000) => _mm512_set1_epi64(0x7fffffffffffffff)
 
