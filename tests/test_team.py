@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 
 import bpcore as bp
 from bpcore import threads
+from bpcore.cpu import kernels
 
 RULES = {
     "sgd": lambda: bp.SGD(0.01),
@@ -215,6 +216,7 @@ def test_a_fork_hires_threads_of_its_own():
 import os
 import numpy as np, bpcore as bp
 from bpcore import threads
+from bpcore.cpu import kernels
 threads.Team.choose = lambda self, worth: (worth > 1, 1.0)
 X, Y = np.ones((512, 64)), np.ones((512, 8))
 trainer = bp.Trainer(bp.mlp([64, 64, 8]), batch_size=512, n_threads=2)
@@ -240,6 +242,36 @@ def test_the_same_bits_where_the_last_batch_has_fewer_slices(samples, always):
             assert found == size
             for here, wanted in zip(team, alone, strict=True):
                 assert_array_equal(here, wanted)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) == 1,
+    reason="Linux can move a thread, where it has another processor to move to",
+)
+def test_a_thread_leaves_the_processor_it_shares():
+    allowed = os.sched_getaffinity(0)
+    for _ in range(20):
+        before, after = kernels.leave_own_processor()
+        assert {before, after} <= allowed
+        assert os.sched_getaffinity(0) == allowed  # and may come back
+        if before != after:  # where it has only just arrived it may already have been moved back
+            return
+    pytest.fail(f"still on processor {before} after twenty moves")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="only Linux says where a thread may run"
+)
+def test_a_thread_with_one_processor_stays_there():
+    """In a process of its own: its limits are not this one's."""
+    code = (
+        "import os\n"
+        "from bpcore.cpu import kernels\n"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "before, after = kernels.leave_own_processor()\n"
+        "assert before == after == min(os.sched_getaffinity(0))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 class TestReservations:

@@ -53,8 +53,8 @@ from bpcore._math.network cimport (
 from bpcore._math.row_sums cimport sum_of_losses
 from bpcore._math.skip cimport share_of_nonzeros, skip_panel
 from bpcore._math.team cimport (
-    SLICES, barrier_t, group_of, meet, member_t, set_flag, set_flag_if, share_begin, share_end,
-    slice_count, team_size, wait_briefly, wait_while,
+    SLICES, barrier_t, group_of, leave_processor, meet, member_t, set_flag, set_flag_if,
+    share_begin, share_end, slice_count, team_size, this_processor, wait_briefly, wait_while,
 )
 from bpcore._math.parts cimport (
     MATRIX_UNIT, STRIP, bytes_of_parts, pack_matrix, parts_product,

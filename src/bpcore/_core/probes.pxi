@@ -22,6 +22,14 @@ def in_parts(Py_ssize_t n_inputs, Py_ssize_t n_outputs, Py_ssize_t n):
     return {name for bit, name in names.items() if products & bit}
 
 
+def leave_own_processor():
+    """What a thread does that is started on the processor of the one it is to help; returns that
+    and the one it runs on afterwards, -1 where the system does not tell."""
+    cdef int before = this_processor()
+    leave_processor(before)
+    return before, this_processor()
+
+
 def elementwise(str name, z):
     """a = σ(z) of the activation `name`, of "log1p" log(1 + z) for 0 <= z <= 1, or of "log" log z
     for normal z > 0.

@@ -7,6 +7,7 @@ cdef enum:  # what a training's team of threads is doing
 
 cdef enum:  # what a member of it is doing
     AWAY     # no thread is here
+    STARTED  # a thread is on its way
     CALLED   # to take part in the stretch that runs
     RESTING  # waiting a hundred microseconds or so for the next one
     PLACE = 16  # an int in each cache line: no neighbours
@@ -59,6 +60,7 @@ cdef class Training:
     cdef stretch_t stretch
     cdef int state            # of the team: see FORMING
     cdef int *places          # of its members: see AWAY
+    cdef int processor        # that the first of them runs on, or -1
     cdef object process       # that they live in
     cdef Network network
     cdef object arena, keep
@@ -186,20 +188,25 @@ cdef class Training:
             self.process = os.getpid()
             for index in range(self.threads):
                 self.places[index * PLACE] = AWAY
+        self.processor = this_processor()
         set_flag(&self.state, FORMING)
         try:
             for index in range(1, self.team):
                 place = &self.places[index * PLACE]
                 wait_while(place, CALLED)  # to the last stretch, whose end it has yet to leave
                 if not set_flag_if(place, RESTING, CALLED):
+                    set_flag(place, STARTED)
                     others.append(start_thread(self.join, index))
-                    set_flag(place, CALLED)
+            with nogil:
+                for index in range(1, self.team):
+                    wait_while(&self.places[index * PLACE], STARTED)
             set_flag(&self.state, COMPLETE)
         except BaseException:
             set_flag(&self.state, DISBANDED)
             for other in others:
                 other.result()
             for index in range(1, self.team):
+                set_flag_if(&self.places[index * PLACE], STARTED, AWAY)  # not even started
                 wait_while(&self.places[index * PLACE], CALLED)
             self.busy = False
             raise
@@ -213,6 +220,9 @@ cdef class Training:
         cdef int *place = &self.places[index * PLACE]
         me.index, me.barrier = index, &self.barrier
         with nogil:
+            if this_processor() == self.processor:
+                leave_processor(self.processor)
+            set_flag(place, CALLED)
             while wait_while(&self.state, FORMING) == COMPLETE:
                 me.threads = self.team
                 self.take_part(&me, &ignored, &ignored)

@@ -1,7 +1,8 @@
 /* A barrier for a few threads that meet every few microseconds, and flags between two of them.
  *
- * Who comes early spins, and after a while lets others have the processor: with
- * as many processors as threads nobody sleeps, with fewer nobody waits for long.
+ * Who comes early spins, then lets others have the processor, then sleeps for
+ * moments: with as many processors as threads nobody sleeps, and where two
+ * threads have one processor, neither keeps it from the other.
  */
 #ifndef BPCORE_BARRIER_H
 #define BPCORE_BARRIER_H
@@ -24,11 +25,25 @@ typedef struct {
 #endif
 #if defined(_WIN32)
 #include <windows.h>
-#define GIVE_WAY() SwitchToThread()
+static inline void give_way(int turns) {
+    (void)turns;
+    SwitchToThread();
+}
 #else
 #include <sched.h>
-#define GIVE_WAY() sched_yield()
+#include <time.h>
+/* To yield is cheap, but a scheduler need not let anyone else run; to sleep makes room at once. */
+static inline void give_way(int turns) {
+    struct timespec moment = {0, 1000};
+    if (turns < 400) sched_yield();
+    else nanosleep(&moment, NULL);
+}
 #endif
+/* Pass the time, for the spins-th time. */
+static inline void wait_on(int spins) {
+    if (spins < 4000) SPIN();
+    else give_way(spins - 4000);
+}
 
 static inline void barrier_wait(barrier_t *barrier, int threads) {
     int round, spins;
@@ -39,19 +54,15 @@ static inline void barrier_wait(barrier_t *barrier, int threads) {
         __atomic_store_n(&barrier->round, round + 1, __ATOMIC_RELEASE);
         return;
     }
-    for (spins = 0; __atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round; spins++) {
-        if (spins < 4000) SPIN();
-        else GIVE_WAY();
-    }
+    for (spins = 0; __atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round; spins++)
+        wait_on(spins);
 }
 
 static inline void set_flag(int *flag, int value) { __atomic_store_n(flag, value, __ATOMIC_RELEASE); }
 static inline int wait_while(int *flag, int value) {
     int now, spins;
-    for (spins = 0; (now = __atomic_load_n(flag, __ATOMIC_ACQUIRE)) == value; spins++) {
-        if (spins < 4000) SPIN();
-        else GIVE_WAY();
-    }
+    for (spins = 0; (now = __atomic_load_n(flag, __ATOMIC_ACQUIRE)) == value; spins++)
+        wait_on(spins);
     return now;
 }
 

@@ -20,6 +20,10 @@ cdef extern from "barrier.h" nogil:
     int wait_briefly(int *flag, int value)
     bint set_flag_if(int *flag, int value, int then)
 
+cdef extern from "processor.h" nogil:
+    int this_processor()
+    void leave_processor(int processor)
+
 cdef enum:
     WORTH_A_THREAD = 350000  # multiply-adds of a step, below which a thread more does not pay
     SLICES = 16              # at most
