@@ -103,8 +103,8 @@ def test_an_epoch_is_its_steps(dtype, data, name, loss, shuffle):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_penalty_s_gradient_in_the_update(name, dtype, level, rng):
-    """A long epoch adds it within the update, a step before it looks at the gradient: the same
-    bits of parameters, state and gradient."""
+    """A long epoch adds it within the update, where it adds up the squares for the next step; a step
+    before it looks at the gradient: the same bits of parameters, state, gradient and loss."""
     samples = 1 if name == "Rprop" else 40
     X, Y = rng.standard_normal((samples, 5)), rng.standard_normal((samples, 3))
     nets = [bp.mlp([5, 19, 3], "tanh", dtype=dtype, rng=3) for _ in range(2)]
@@ -112,9 +112,12 @@ def test_a_penalty_s_gradient_in_the_update(name, dtype, level, rng):
         net.gradient[...] = 0
     by_run, by_step = (bp.Trainer(net, OPTIMIZERS[name](), 1, shuffle=False, l2=0.3)
                        for net in nets)  # fmt: skip
-    by_run.run(X, Y, 1)
-    for k in range(samples):
-        by_step.step(X[k], Y[k])
+    steps = min(samples, 10)
+    for first in range(0, samples, steps):
+        x, y, total = X[first : first + steps], Y[first : first + steps], 0.0
+        for k in range(steps):
+            total += by_step.step(x[k], y[k])
+        assert by_run.run(x, y, 1).loss[-1] == total / steps
     assert_array_equal(nets[0].parameters, nets[1].parameters)
     assert_array_equal(nets[0].gradient, nets[1].gradient)
     for key, vector in by_step.optimizer.state.items():
@@ -122,6 +125,25 @@ def test_a_penalty_s_gradient_in_the_update(name, dtype, level, rng):
     plain = bp.mlp([5, 19, 3], "tanh", dtype=dtype, rng=3)
     bp.Trainer(plain, OPTIMIZERS[name](), 1, shuffle=False).run(X, Y, 1)
     assert not np.array_equal(plain.parameters, nets[0].parameters)
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSProp", "Adagrad"])
+@pytest.mark.parametrize("n_inputs", [7, 1000, 1003])
+def test_the_penalty_is_added_up_in_one_order(name, n_inputs, dtype, level):
+    """Within the update as in a pass of its own: beside a weight of 1, whose square swallows those
+    of the others one by one and not their sum, another order gives other bits."""
+    net = bp.mlp([n_inputs, 3, 2], "tanh", dtype=dtype, rng=1)
+    for layer in net.layers:
+        layer.W[...] = 0.9e-8
+        layer.W[0, 0] = 1
+    optimizer = OPTIMIZERS[name]()
+    optimizer.learning_rate = 1e-30
+    trainer = bp.Trainer(net, optimizer, 1, shuffle=False, l2=0.25)
+    X, Y = np.zeros((16, n_inputs)), np.zeros((16, 2))
+    total = 0.0
+    for k in range(16):
+        total += trainer.step(X[k], Y[k])
+    assert trainer.run(X, Y, 1).loss[-1] == total / 16
 
 
 @pytest.mark.parametrize("n_inputs", [1, 3, 7, 17, 31, 33, 64, 100, 129])

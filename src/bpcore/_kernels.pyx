@@ -22,7 +22,7 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from cython cimport floating
 from libc.float cimport DBL_MAX, FLT_MAX
-from libc.math cimport isfinite, isnan
+from libc.math cimport NAN, isfinite, isnan
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
@@ -59,7 +59,7 @@ from bpcore._math.team cimport (
 from bpcore._math.parts cimport (
     MATRIX_UNIT, STRIP, bytes_of_parts, pack_matrix, parts_product,
 )
-from bpcore._math.penalty cimport penalty, penalty_gradient
+from bpcore._math.penalty cimport penalty, penalty_gradient, penalty_of_squares
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, largest_absolute, pace_of, pace_t,

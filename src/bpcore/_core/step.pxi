@@ -34,6 +34,7 @@ cdef struct training_t:
     double l1
     double l2
     double clip_norm     # 0: no clipping
+    double penalties     # of the weights as the last step left them; NaN: not known
 
 
 cdef struct stretch_t:      # of an epoch: what every thread of a team is told
@@ -96,9 +97,8 @@ cdef double train_step(
     cdef bint in_one = t.l1 == 0 and t.clip_norm == 0 and guard == UNGUARDED
     choose_sums(net, p, n)
     if t.l1 != 0 or t.l2 != 0:
-        for l in range(net.n_layers - 1, -1, -1):  # so that the first layer's W is near at the end
-            penalties += penalty(<const floating *> net.layers[l].W,
-                                 net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2)
+        penalties = t.penalties if not isnan(t.penalties) else penalties_of(t, p)
+        t.penalties = NAN
     if slices == 1:
         take_block(t, 0)
         C = slice_pass(t, data, p, me, share, first, n, descend, learning_rate)
@@ -129,6 +129,17 @@ cdef double train_step(
             update_share(t, me, p, learning_rate, <double> (count + 1), t.l2 if in_one else 0)
     meet(me)
     return C
+
+
+cdef double penalties_of(const training_t *t, const floating *p) noexcept nogil:
+    """λ1 Σ|W| + λ2/2 Σ W² of all layers, one after the other"""
+    cdef const dense_t *layer
+    cdef double total = 0
+    cdef int l
+    for l in range(t.net.n_layers):
+        layer = &t.net.layers[l]
+        total += penalty(<const floating *> layer.W, layer.n_inputs * layer.n_outputs, t.l1, t.l2)
+    return total
 
 
 cdef double slice_pass(
@@ -319,15 +330,22 @@ cdef void update_share(
 ) noexcept nogil:
     """The optimiser's step for this member's share."""
     cdef pace_t pace = pace_of(&t.rule, learning_rate, steps)
-    cdef bint by_arrays = l2 != 0
+    cdef bint by_arrays = l2 != 0, weights
     cdef Py_ssize_t first = 0, count
+    cdef double penalties = 0, squares
     cdef int span
     for span in range(share_spans(t, me, by_arrays)):
         count = share_span(t, me, p, by_arrays, span, &first)
-        update(&t.rule, &pace, <floating *> t.parameters + first, <floating *> t.gradient + first,
-               NULL if t.first == NULL else <floating *> t.first + first,
-               NULL if t.second == NULL else <floating *> t.second + first, count,
-               l2 if span % 2 == 0 else 0)
+        weights = by_arrays and span % 2 == 0
+        squares = update(&t.rule, &pace, <floating *> t.parameters + first,
+                         <floating *> t.gradient + first,
+                         NULL if t.first == NULL else <floating *> t.first + first,
+                         NULL if t.second == NULL else <floating *> t.second + first, count,
+                         l2 if weights else 0)
+        if weights:
+            penalties += penalty_of_squares(l2, squares)
+    if by_arrays and me.threads == 1:
+        t.penalties = penalties
 
 
 cdef Py_ssize_t run_stretch(
@@ -338,6 +356,7 @@ cdef Py_ssize_t run_stretch(
     cdef Py_ssize_t step, first, n
     cdef double C, total = 0
     cdef bint updated = True
+    t.penalties = NAN  # the weights may have been changed since the last stretch
     for step in range(data.start, data.stop):
         first = step * data.batch_size
         n = data.batch_size if data.samples - first > data.batch_size else data.samples - first

@@ -280,6 +280,7 @@ cdef class Training:
         batch.order = NULL
         me.index, me.threads, me.barrier = 0, 1, &self.barrier
         self.acquire()
+        self.members.penalties = NAN
         with nogil:
             if typenum == cnp.NPY_FLOAT:
                 C = train_step(self.members, &batch, <const float *> batch.X, &me, 0, n,

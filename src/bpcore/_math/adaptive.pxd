@@ -5,10 +5,10 @@ no sample wakes, would be subnormal for a hundred steps before m is 0, and one s
 processor as long as ten vectors. A vector of which only a part is meant goes through the same
 operations, so an element's bits do not depend on its place.
 """
-from bpcore._math.penalty cimport penalised
+from bpcore._math.penalty cimport SUMS, add_terms, clear, penalised, total_of
 from bpcore._math.vector cimport (
     at, everywhere, lanes, load, load_part, normal, quotient, root, settled, store, store_part,
-    vec,
+    vec, vf64,
 )
 
 
@@ -53,7 +53,7 @@ cdef inline void adam_vector(
     put(theta, theta_k - mk * rate, whole, count)
 
 
-cdef inline void adam_loop(
+cdef inline double adam_loop(
     vec *theta, vec *g, vec *m, vec *v, Py_ssize_t count, double beta_1, double beta_2,
     double epsilon, double eta, double correction, double decay, double l2, bint decays,
     bint with_penalty,
@@ -64,16 +64,29 @@ cdef inline void adam_loop(
     cdef vec rate = everywhere(g, eta), corrected = everywhere(g, correction)
     cdef vec eps = everywhere(g, epsilon), keep = everywhere(g, 1 - decay)
     cdef vec lambda_2 = everywhere(g, l2)
-    while k + width <= count:
+    cdef vf64 sums[SUMS]
+    cdef bint odd
+    clear(sums)
+    while k + 2 * width <= count:
+        for odd in range(2):
+            adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, rate,
+                        corrected, eps, keep, lambda_2, decays, with_penalty, True, 0)
+            if with_penalty:
+                add_terms(sums, at(theta, k), odd, True)
+            k += width
+    if k + width <= count:
         adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, rate, corrected,
                     eps, keep, lambda_2, decays, with_penalty, True, 0)
+        if with_penalty:
+            add_terms(sums, at(theta, k), False, True)
         k += width
     if k < count:
         adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, rate, corrected,
                     eps, keep, lambda_2, decays, with_penalty, False, <int> (count - k))
+    return total_of(sums, theta, k, count, True) if with_penalty else 0
 
 
-cdef inline void adam(
+cdef inline double adam(
     vec *theta, vec *g, vec *m, vec *v, Py_ssize_t count, double beta_1, double beta_2,
     double epsilon,
     double eta,         # η / (1 - β1^t)
@@ -85,17 +98,16 @@ cdef inline void adam(
 
     with m̂ = m / (1 - β1^t), v̂ = v / (1 - β2^t) (Kingma & Ba 2015), the two
     corrections taken out of the loop; AdamW first θ ← θ - η λ θ (Loshchilov &
-    Hutter 2019).
+    Hutter 2019). Returns Σ θ² if there is a penalty.
     """
     if decay != 0:
-        adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, decay, l2,
-                  True, l2 != 0)
-    elif l2 != 0:
-        adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, 0, l2, False,
-                  True)
-    else:
-        adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, 0, 0, False,
-                  False)
+        return adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, decay,
+                         l2, True, l2 != 0)
+    if l2 != 0:
+        return adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, 0, l2,
+                         False, True)
+    return adam_loop(theta, g, m, v, count, beta_1, beta_2, epsilon, eta, correction, 0, 0, False,
+                     False)
 
 
 cdef inline void root_vector(
@@ -109,22 +121,30 @@ cdef inline void root_vector(
     put(theta, theta_k - gk * quotient(eta, root(vk) + epsilon), whole, count)
 
 
-cdef inline void by_root(
+cdef inline double by_root(
     vec *theta, vec *g, vec *v, Py_ssize_t count, double rho, double rest, double epsilon,
     double learning_rate, double l2,
 ) noexcept nogil:
     """v ← ρ v + r g²;  θ ← θ - η g / (√v + ε)
 
-    r = 1 - ρ: RMSProp (Tieleman & Hinton 2012); ρ = r = 1: Adagrad (Duchi et al. 2011).
+    r = 1 - ρ: RMSProp (Tieleman & Hinton 2012); ρ = r = 1: Adagrad (Duchi et al. 2011). Returns
+    Σ θ² if there is a penalty.
     """
     cdef Py_ssize_t k = 0, width = lanes(g)
     cdef vec kept = everywhere(g, rho), new = everywhere(g, rest)
     cdef vec eta = everywhere(g, learning_rate), eps = everywhere(g, epsilon)
     cdef vec lambda_2 = everywhere(g, l2)
+    cdef vf64 sums[SUMS]
+    cdef bint odd = False
+    clear(sums)
     while k + width <= count:
         root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, lambda_2, l2 != 0,
                     True, 0)
+        if l2 != 0:
+            add_terms(sums, at(theta, k), odd, True)
+            odd = not odd
         k += width
     if k < count:
         root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, lambda_2, l2 != 0,
                     False, <int> (count - k))
+    return total_of(sums, theta, k, count, True) if l2 != 0 else 0

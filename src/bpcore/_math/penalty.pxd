@@ -3,11 +3,11 @@ from cython cimport floating
 
 from bpcore._math.elementary cimport absolute, product
 from bpcore._math.vector cimport (
-    LANES_F64, larger, load, sum_f64, vec, vf64, wide_f32, zero,
+    LANES_F32, LANES_F64, at, lanes, larger, load, sum_f64, vec, vf32, vf64, wide_f32, zero,
 )
 
 cdef enum:
-    SUMS = 8  # vectors of them side by side: each waits for its last addition
+    SUMS = 4  # vectors of them side by side: each waits for its last addition
 
 
 cdef inline floating sign(floating x) noexcept nogil:
@@ -15,48 +15,81 @@ cdef inline floating sign(floating x) noexcept nogil:
     return <floating> 1 if x > 0 else (<floating> -1 if x < 0 else <floating> 0)
 
 
-cdef inline vf64 as_doubles(const floating *p) noexcept nogil:
-    """A vector of float64 from as many elements."""
-    if floating is float:
-        return wide_f32(p)
+cdef inline void clear(vf64 *sums) noexcept nogil:
+    cdef int i
+    for i in range(SUMS):
+        sums[i] = zero(sums)
+
+
+cdef inline vf64 term(vf64 w, bint squares) noexcept nogil:
+    """w², or |w|"""
+    return w * w if squares else larger(w, zero(&w) - w)
+
+
+cdef inline void add_terms(
+    vf64 *sums, const vec *W, bint odd, bint squares
+) noexcept nogil:
+    """Add those of a vector of weights, in float64, to the sums of the even or the odd vectors."""
+    cdef int i, halves = LANES_F32 // LANES_F64
+    if vec is vf32:
+        for i in range(halves):
+            sums[2 * odd + i] += term(wide_f32(<const float *> W + i * LANES_F64), squares)
     else:
-        return load(<vf64 *> p, 0)
+        sums[odd] += term(load(W, 0), squares)
+
+
+cdef inline double total_of(
+    vf64 *sums, const vec *W, Py_ssize_t k, Py_ssize_t count, bint squares
+) noexcept nogil:
+    """The sum of all terms: of the vectors before element k, and of the elements from there on."""
+    cdef double total = sum_f64((sums[0] + sums[2]) + (sums[1] + sums[3])), w
+    while k < count:
+        if vec is vf32:
+            w = (<const float *> W)[k]
+        else:
+            w = (<const double *> W)[k]
+        total += w * w if squares else absolute(w)
+        k += 1
+    return total
+
+
+cdef inline double sum_of_terms(const vec *W, Py_ssize_t count, bint squares) noexcept nogil:
+    """Σ W², or Σ|W|"""
+    cdef vf64 sums[SUMS]
+    cdef Py_ssize_t k = 0, width = lanes(W)
+    clear(sums)
+    while k + 2 * width <= count:
+        add_terms(sums, at(W, k), False, squares)
+        add_terms(sums, at(W, k + width), True, squares)
+        k += 2 * width
+    if k + width <= count:
+        add_terms(sums, at(W, k), False, squares)
+        k += width
+    return total_of(sums, W, k, count, squares)
+
+
+cdef inline double penalty_of_squares(double l2, double squares) noexcept nogil:
+    """λ2/2 Σ W²"""
+    return product(0.5 * l2, squares)
 
 
 cdef inline double penalty(
     const floating *W, Py_ssize_t count, double l1, double l2
 ) noexcept nogil:
-    """λ1 Σ|W| + λ2/2 Σ W², added up in float64"""
-    cdef vf64 absolutes[SUMS]
-    cdef vf64 squares[SUMS]
-    cdef vf64 w
-    cdef Py_ssize_t k = 0
-    cdef double sum = 0, sum_of_squares = 0
-    cdef int i
-    for i in range(SUMS):
-        absolutes[i] = squares[i] = zero(squares)
-    while k + SUMS * LANES_F64 <= count:
-        for i in range(SUMS):
-            w = as_doubles(W + k + i * LANES_F64)
-            squares[i] += w * w
-        k += SUMS * LANES_F64
-    if l1 != 0:
-        k = 0
-        while k + SUMS * LANES_F64 <= count:
-            for i in range(SUMS):
-                w = as_doubles(W + k + i * LANES_F64)
-                absolutes[i] += larger(w, zero(squares) - w)
-            k += SUMS * LANES_F64
-    while k < count:
-        sum += absolute(W[k])
-        sum_of_squares += <double> W[k] * W[k]
-        k += 1
-    for i in range(1, SUMS):
-        absolutes[0] += absolutes[i]
-        squares[0] += squares[i]
-    sum += sum_f64(absolutes[0])
-    sum_of_squares += sum_f64(squares[0])
-    return l1 * sum + 0.5 * l2 * sum_of_squares
+    """λ1 Σ|W| + λ2/2 Σ W², added up in float64
+
+    The squares in the order in which adaptive.pxd adds up those of the weights it has moved.
+    """
+    cdef double absolutes = 0, squares
+    if floating is float:
+        squares = sum_of_terms(<const vf32 *> W, count, True)
+        if l1 != 0:
+            absolutes = sum_of_terms(<const vf32 *> W, count, False)
+    else:
+        squares = sum_of_terms(<const vf64 *> W, count, True)
+        if l1 != 0:
+            absolutes = sum_of_terms(<const vf64 *> W, count, False)
+    return penalty_of_squares(l2, squares) + l1 * absolutes
 
 
 cdef inline void penalty_gradient(

@@ -7,7 +7,7 @@ subnormal numbers: see `normal`.
 """
 from cython cimport floating
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport pow, sqrt
+from libc.math cimport NAN, pow, sqrt
 from libc.stdint cimport int32_t, int64_t
 
 from bpcore._math.adaptive cimport adam, by_root
@@ -119,21 +119,20 @@ cdef inline void rprop(
         last[k] = gk
 
 
-cdef inline void adaptive(
+cdef inline double adaptive(
     const rule_t *rule, const pace_t *pace, vec *theta, vec *g, vec *first, vec *second,
     Py_ssize_t count, double l2,
 ) noexcept nogil:
     """The rules of adaptive.pxd."""
     if rule.kind == ADAM:
-        adam(theta, g, first, second, count, rule.beta_1, rule.beta_2, rule.epsilon, pace.eta,
-             pace.correction, pace.learning_rate * rule.weight_decay, l2)
-    elif rule.kind == RMSPROP:
-        by_root(theta, g, first, count, rule.rho, 1 - rule.rho, rule.epsilon, pace.eta, l2)
-    else:
-        by_root(theta, g, first, count, 1, 1, rule.epsilon, pace.eta, l2)
+        return adam(theta, g, first, second, count, rule.beta_1, rule.beta_2, rule.epsilon,
+                    pace.eta, pace.correction, pace.learning_rate * rule.weight_decay, l2)
+    if rule.kind == RMSPROP:
+        return by_root(theta, g, first, count, rule.rho, 1 - rule.rho, rule.epsilon, pace.eta, l2)
+    return by_root(theta, g, first, count, 1, 1, rule.epsilon, pace.eta, l2)
 
 
-cdef inline void update(
+cdef inline double update(
     const rule_t *rule,
     const pace_t *pace,
     floating *theta,     # IN OUT (count,)
@@ -143,7 +142,8 @@ cdef inline void update(
     Py_ssize_t count,
     double l2,           # λ
 ) noexcept nogil:
-    """One step of the rule; nothing overlaps."""
+    """One step of the rule; nothing overlaps. Returns Σ θ² if λ is not 0, NaN from a rule that does
+    not add it up."""
     if rule.kind == SGD or rule.kind == RPROP:
         if l2 != 0:
             penalty_gradient(theta, g, count, 0, l2)
@@ -153,12 +153,13 @@ cdef inline void update(
             sgd(theta, g, count, pace.learning_rate)
         else:
             momentum(theta, g, first, count, rule, pace.learning_rate)
-    elif floating is float:
-        adaptive(rule, pace, <vf32 *> theta, <vf32 *> g, <vf32 *> first, <vf32 *> second, count,
-                 l2)
+        return NAN
+    if floating is float:
+        return adaptive(rule, pace, <vf32 *> theta, <vf32 *> g, <vf32 *> first, <vf32 *> second,
+                        count, l2)
     else:
-        adaptive(rule, pace, <vf64 *> theta, <vf64 *> g, <vf64 *> first, <vf64 *> second, count,
-                 l2)
+        return adaptive(rule, pace, <vf64 *> theta, <vf64 *> g, <vf64 *> first, <vf64 *> second,
+                        count, l2)
 
 
 cdef inline floating largest_absolute(
