@@ -103,8 +103,8 @@ def test_an_epoch_is_its_steps(dtype, data, name, loss, shuffle):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_penalty_s_gradient_in_the_update(name, dtype, level, rng):
-    """A long epoch adds it within the update, where it adds up the squares for the next step; a step
-    before it looks at the gradient: the same bits of parameters, state, gradient and loss."""
+    """A long epoch adds it within the update, and the next step's squares with it; a step before it
+    looks at the gradient: the same bits of parameters, state, gradient and loss."""
     samples = 1 if name == "Rprop" else 40
     X, Y = rng.standard_normal((samples, 5)), rng.standard_normal((samples, 3))
     nets = [bp.mlp([5, 19, 3], "tanh", dtype=dtype, rng=3) for _ in range(2)]

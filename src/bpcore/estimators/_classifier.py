@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from bpcore.estimators._base import BaseMLP, refuse_masked
 from bpcore.estimators._docs import documented
+from bpcore.estimators._labels import binarizer_of, places_of
 from bpcore.estimators._parameters import CONSTRAINTS, FLOATS
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return X, y and the number of outputs; learn the classes, or hold y to them."""
         X, y = self._checked(X, y, reset)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = binarizer_of(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             classes = unique_labels(y)
@@ -240,7 +241,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _targets(self, y: Any, dtype: np.dtype) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return (rows, None), or (None, labels) where one of several classes is right."""
         if self._label_binarizer.y_type_ == "multiclass" and y.ndim == 1:
-            return None, _places(y, self.classes_)
+            return None, places_of(y, self.classes_)
         if y.ndim == 1 and len(self.classes_) == 2:
             return np.equal(y, self.classes_[1]).astype(dtype).reshape(-1, 1), None
         # A row may be in Fortran's order, as a data frame's are, and hold any number for "yes".
@@ -279,11 +280,3 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _places(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the index of every label among the classes, int64."""
-    whole = y.dtype.kind in "iu" and classes.dtype.kind in "iu"
-    if whole and int(classes[-1]) - int(classes[0]) == len(classes) - 1:  # 0, 1, 2, …: no search
-        return np.subtract(y, classes[0], dtype=np.int64, casting="unsafe")
-    return np.searchsorted(classes, y).astype(np.int64, copy=False)
