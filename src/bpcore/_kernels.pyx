@@ -47,8 +47,8 @@ from bpcore._math.matvec cimport (
     matvec_backward, matvec_forward, outer_product, products_of_rows, sum_of_rows,
 )
 from bpcore._math.network cimport (
-    BACKWARD, FORWARD, GRADIENT, choose_sums, dense_t, keeps_z, network_t, products_in_parts,
-    whole_vectors, work_size,
+    BACKWARD, BACKWARD_DELTA, FORWARD, FORWARD_INPUT, GRADIENT, GRADIENT_DELTA, GRADIENT_INPUT,
+    choose_sums, dense_t, keeps_z, network_t, products_in_parts, whole_vectors, work_size,
 )
 from bpcore._math.row_sums cimport sum_of_losses
 from bpcore._math.skip cimport share_of_nonzeros, skip_panel

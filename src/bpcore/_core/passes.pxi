@@ -61,13 +61,19 @@ cdef void parts_f32 "bpcore_parts_f32"(
                   <const char *> b_parts)
 
 
+cdef int *rest_of(dense_t *layer, int what, bint may_be_zeros) noexcept nogil:
+    """How long the layer rests before it looks through what may be mostly zeros, else NULL."""
+    return &layer.rests[what] if may_be_zeros else NULL
+
+
 cdef void forward_product(
-    const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
+    dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
-                   layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes, layer.sparse,
-                   layer.in_parts & FORWARD, <floating *> layer.work, layer.W_parts)
+                   layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes,
+                   rest_of(layer, FORWARD_INPUT, layer.sparse), layer.in_parts & FORWARD,
+                   <floating *> layer.work, layer.W_parts)
 
 
 cdef void forward_one(
@@ -83,12 +89,12 @@ cdef void forward_one(
 
 
 cdef void backward_product(
-    const dense_t *layer, const floating *delta, floating *da_in, Py_ssize_t n
+    dense_t *layer, const floating *delta, floating *da_in, Py_ssize_t n
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs,
-                    is_often_zero(layer.activation), layer.in_parts & BACKWARD,
-                    <floating *> layer.work)
+                    rest_of(layer, BACKWARD_DELTA, is_often_zero(layer.activation)),
+                    layer.in_parts & BACKWARD, <floating *> layer.work)
 
 
 cdef void backward_one(
@@ -104,12 +110,13 @@ cdef void backward_one(
 
 
 cdef void gradient_product(
-    const dense_t *layer, const floating *delta, const floating *a_in, floating *dW, floating *db,
+    dense_t *layer, const floating *delta, const floating *a_in, floating *dW, floating *db,
     Py_ssize_t n, Py_ssize_t rows, bint accumulate, bint in_parts,
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ of the first `rows` outputs from delta on"""
     affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
-                    layer.sparse, is_often_zero(layer.activation), in_parts,
+                    rest_of(layer, GRADIENT_INPUT, layer.sparse),
+                    rest_of(layer, GRADIENT_DELTA, is_often_zero(layer.activation)), in_parts,
                     <floating *> layer.work)
 
 

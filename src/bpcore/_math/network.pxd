@@ -17,6 +17,13 @@ cdef enum:  # products of a layer, as bits
     BACKWARD = 2
     GRADIENT = 4
 
+cdef enum:  # what is looked through for zeros
+    FORWARD_INPUT
+    BACKWARD_DELTA
+    GRADIENT_INPUT
+    GRADIENT_DELTA
+    LOOKS
+
 cdef enum:
     MANY = 128  # rows, from which on their number no longer decides how a product is summed
     NEAR_BYTES = 1048576  # of W that stay in the second-level cache
@@ -38,6 +45,7 @@ cdef struct dense_t:
     bint by_lanes  # or samples along the lanes; else tiles
     bint narrow   # one sample, whose inputs and outputs each fit into a vector
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
+    int rests[LOOKS]  # for how many products it is not
     int in_parts  # which of its products the matrix unit computes
     void *work    # room of work_size elements for a product, or NULL
     void *W_parts  # what pack_matrix made of W for the matrix unit, or NULL

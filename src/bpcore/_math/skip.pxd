@@ -57,6 +57,8 @@ cdef enum:
     SKIP_WORK = SKIP_ROWS * SKIP_DEPTH  # elements of `work`
     SKIP_BITS = 16 * SKIP_ROWS  # words: a panel has 64 k or more, and up to two words for them
     LOOK_ROWS = 8            # samples that share_of_nonzeros looks at
+    RESTS = 7                # times that nobody looks after a look that found too few zeros
+    TOO_FEW = 120            # hundredths of the tiles' time that skipping them would take
 
 
 cdef inline uint64_t nonzeros(const vec *p, int count) noexcept nogil:
@@ -100,6 +102,24 @@ cdef inline double share_of_nonzeros(
             found += count_bits(nonzeros(at(sample, k), some))
             k += 64
     return found / <double> (looks * units)
+
+
+cdef inline bint looks(int *rest) noexcept nogil:
+    """Whether to look for zeros this time; not for a while after a look that found too few. A look
+    takes 2 % of a small step, and from one to the next a layer hardly changes."""
+    if rest == NULL:
+        return False
+    if rest[0] > 0:
+        rest[0] -= 1
+        return False
+    return True
+
+
+cdef inline double found(int *rest, double cost) noexcept nogil:
+    """The cost that a look has found, remembered."""
+    if 100 * cost > TOO_FEW:
+        rest[0] = RESTS
+    return cost
 
 
 cdef inline double skipping_cost(

@@ -15,7 +15,7 @@ from bpcore._math.pack cimport (
     FEW, copy_row, crowds, pack_columns, pack_rows, scatters, transpose,
 )
 from bpcore._math.shallow cimport SHALLOW, shallow_panel
-from bpcore._math.skip cimport skipping_cost, skipping_product
+from bpcore._math.skip cimport found, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
     TILE_ROWS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
     store_part, vec, vf32,
@@ -259,12 +259,13 @@ cdef inline void product(
     const vec *b, Py_ssize_t ldb,
     bint by_columns,  # B[k, j] at j ldb + k, else at k ldb + j; a constant at every call
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
-    bint sparse,      # A may be mostly zeros: have a look
-    vec *work,        # room for WORK, if sparse SKIP_WORK elements; NULL: A stays where it lies
+    int *rest,        # how long to rest before A is looked through for zeros; NULL: it has few
+    vec *work,        # room for WORK, SKIP_WORK elements with rest; NULL: A stays where it lies
 ) noexcept nogil:
     """C = init + A B; c may be init."""
-    if sparse and work != NULL and skipping_cost(a, a_row, a_step, b, ldb, by_columns, rows,
-                                                 columns, depth, rows, 1) < 1:
+    if work != NULL and looks(rest) and found(
+            rest, skipping_cost(a, a_row, a_step, b, ldb, by_columns, rows, columns, depth, rows,
+                                1)) < 1:
         skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
                          columns, depth, work)
     else:
