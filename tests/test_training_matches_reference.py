@@ -118,6 +118,17 @@ def test_every_activation(activation, dtype, level, rng):
     check_fit(net, X, Y, bp.SGD(0.01, 0.5), arguments(EXTRAS["weights"], weight), dtype)
 
 
+@pytest.mark.parametrize("activation", bp.ACTIVATIONS)
+def test_every_activation_one_sample_at_a_time(activation, dtype, level, rng):
+    """Layers that fit into a vector, whose z stays z, beside one that does not: its z becomes σ'."""
+    _, X, Y, weight = problem(dtype, rng)
+    net = bp.mlp([4, 2, 2, 40, 2, 2, 3], activation, dtype=dtype, rng=4)
+    net.parameters *= 0.5
+    check_fit(
+        net, X, Y, bp.SGD(0.01, 0.5), arguments(EXTRAS["weights"], weight, batch_size=1), dtype
+    )
+
+
 @pytest.mark.parametrize(
     "rate",
     [

@@ -31,9 +31,9 @@ from bpcore import validation
 from bpcore.memory import aligned_bytes
 
 from bpcore._math.activation cimport (
-    ELU, EXP, GELU, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU, SOFTMAX,
-    SOFTPLUS, SOFTSIGN, TANH, activate, activated, delta_of, is_often_zero, softmax,
-    softmax_delta, to_delta,
+    ELU, EXP, GELU, GIVEN, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU,
+    SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, activate, activated, delta_of, derivative_takes_z,
+    differentiate, is_often_zero, softmax, softmax_delta, to_delta,
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row

@@ -32,7 +32,7 @@ cdef class Layer:
         self.W, self.b, self.dW, self.db = W, b, dW, db
         self.forget()
         self.c.n_inputs, self.c.n_outputs = self.n_inputs, self.n_outputs
-        self.c.activation = self.activation
+        self.c.activation = self.c.derivative = self.activation
         self.c.W, self.c.b, self.c.dW, self.c.db = data(W), data(b), data(dW), data(db)
         self.c.sparse, self.c.work = True, NULL
 

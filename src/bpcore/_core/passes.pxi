@@ -155,14 +155,14 @@ cdef void activation_pass(
 
 
 cdef void delta_pass(
-    int activation, const floating *z, const floating *a, floating *delta, Py_ssize_t n,
+    int derivative, const floating *z, const floating *a, floating *delta, Py_ssize_t n,
     Py_ssize_t n_outputs, Py_ssize_t count,
 ) noexcept nogil:
     """δ = ∂C/∂a · σ'(z), n samples, in place; `count` as for `activate`."""
-    if activation == SOFTMAX:
+    if derivative == SOFTMAX:
         softmax_delta(a, delta, n, n_outputs)
     else:
-        to_delta(activation, z, a, delta, count)
+        to_delta(derivative, z, a, delta, count)
 
 
 cdef void dense_forward(
@@ -181,8 +181,11 @@ cdef void dense_forward(
         forward_one(layer, a_in, z, padded)
     else:
         forward_product(layer, a_in, z, n)
-    activation_pass(layer.activation, <const floating *> z, a, n, layer.n_outputs,
-                    whole_vectors(a_in, count) if padded else count)
+    count = whole_vectors(a_in, count) if padded else count
+    if layer.derivative == GIVEN:
+        differentiate(layer.activation, z, a, count)
+    else:
+        activation_pass(layer.activation, <const floating *> z, a, n, layer.n_outputs, count)
 
 
 cdef void dense_delta(
@@ -193,7 +196,9 @@ cdef void dense_delta(
     cdef floating *delta = <floating *> layer.delta + start
     if layer.da != NULL:
         memcpy(delta, <floating *> layer.da + start, count * sizeof(p[0]))
-    delta_pass(layer.activation, <const floating *> layer.z + start,
+    # A narrow layer's z stays z: its σ' is cheap in registers.
+    delta_pass(layer.activation if layer.narrow and padded else layer.derivative,
+               <const floating *> layer.z + start,
                <const floating *> layer.a + start, delta, n, layer.n_outputs,
                whole_vectors(p, count) if padded else count)
 

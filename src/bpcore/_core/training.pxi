@@ -140,6 +140,8 @@ cdef class Training:
             for l in range(c.net.n_layers):
                 c.net.layers[l].work = room
                 c.net.layers[l].da = NULL
+                if derivative_takes_z(c.net.layers[l].activation):
+                    c.net.layers[l].derivative = GIVEN
         return used
 
     def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,

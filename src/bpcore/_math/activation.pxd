@@ -32,6 +32,7 @@ cdef enum:
     HARD_SIGMOID = 11
     EXP = 12
     SOFTMAX = 13
+    GIVEN = 14  # no activation: z holds σ'(z) already, see differentiate
 
 cdef enum:
     SOFTMAX_ROOM = 1024  # elements that softmax works on at a time
@@ -284,7 +285,7 @@ cdef inline void activate(
 
 
 cdef inline void to_delta(
-    int activation,              # any but SOFTMAX
+    int activation,              # any but SOFTMAX, or GIVEN
     const floating *restrict z,  # IN  (count,)
     const floating *restrict a,  # IN  (count,)
     floating *restrict delta,    # IN da, OUT delta (count,)
@@ -318,6 +319,39 @@ cdef inline void to_delta(
         for k in range(count): delta[k] *= hard_sigmoid_derivative(z[k])
     elif activation == EXP:
         for k in range(count): delta[k] *= a[k]
+    elif activation == GIVEN:
+        for k in range(count): delta[k] *= z[k]
+
+
+cdef inline void differentiate(
+    int activation,        # one for which derivative_takes_z
+    floating *restrict z,  # IN z, OUT σ'(z) (count,)
+    floating *restrict a,  # OUT (count,)
+    Py_ssize_t count,      # as for activate
+) noexcept nogil:
+    """a = σ(z), z ← σ'(z): what is the same in both is computed once."""
+    cdef Py_ssize_t k
+    cdef floating x
+    if activation == GELU:
+        for k in range(count):
+            x = z[k]
+            a[k], z[k] = gelu(x), gelu_derivative(x)
+    elif activation == SILU:
+        for k in range(count):
+            x = z[k]
+            a[k], z[k] = silu(x), silu_derivative(x)
+    elif activation == SOFTPLUS:
+        for k in range(count):
+            x = z[k]
+            a[k], z[k] = softplus(x), softplus_derivative(x)
+    elif activation == SOFTSIGN:
+        for k in range(count):
+            x = z[k]
+            a[k], z[k] = softsign(x), softsign_derivative(x)
+    elif activation == HARD_SIGMOID:
+        for k in range(count):
+            x = z[k]
+            a[k], z[k] = hard_sigmoid(x), hard_sigmoid_derivative(x)
 
 
 cdef inline vec activated(int activation, vec z) noexcept nogil:

@@ -33,6 +33,7 @@ cdef struct dense_t:
     Py_ssize_t n_inputs
     Py_ssize_t n_outputs
     int activation
+    int derivative  # the activation; or GIVEN: nobody reads z, so it becomes σ'(z) with a
     void *W       # (n_outputs, n_inputs)
     void *b       # (n_outputs,)
     void *dW      # as W
