@@ -120,7 +120,7 @@ def test_every_activation(activation, dtype, level, rng):
 
 @pytest.mark.parametrize("activation", bp.ACTIVATIONS)
 def test_every_activation_one_sample_at_a_time(activation, dtype, level, rng):
-    """Layers that fit into a vector, whose z stays z, beside one that does not: its z becomes σ'."""
+    """Layers that fit into a vector keep z; of one beside them, that does not, it becomes σ'."""
     _, X, Y, weight = problem(dtype, rng)
     net = bp.mlp([4, 2, 2, 40, 2, 2, 3], activation, dtype=dtype, rng=4)
     net.parameters *= 0.5
