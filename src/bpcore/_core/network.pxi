@@ -342,16 +342,19 @@ cdef double blocked_run(
     cdef Py_ssize_t rows = (n + blocks * step - 1) // (blocks * step) * step
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
     cdef Py_ssize_t n_outputs = net.layers[net.n_layers - 1].n_outputs
-    cdef floating *one = <floating *> malloc(4 * rows * widest * sizeof(floating))
-    cdef floating *other = one + rows * widest
-    cdef floating *z = other + rows * widest
-    cdef floating *a = z + rows * widest
+    cdef Py_ssize_t size = (rows * widest * <Py_ssize_t> sizeof(floating) + 63) // 64 * 64
+    cdef char *room = <char *> malloc(4 * size + 64)
+    cdef char *start = <char *> ((<size_t> room + 63) // 64 * 64)  # vectors lie in cache lines
+    cdef floating *one = <floating *> start
+    cdef floating *other = <floating *> (start + size)
+    cdef floating *z = <floating *> (start + 2 * size)
+    cdef floating *a = <floating *> (start + 3 * size)
     cdef double C = 0
     cdef void *work
     cdef void *parts = NULL
     cdef dense_t last = net.layers[net.n_layers - 1]
     cdef network_t outputs = net[0]  # the last layer alone, with the z and a of a block
-    if one == NULL:
+    if room == NULL:
         no_memory[0] = True
         return 0
     last.z, last.a = z, a
@@ -375,7 +378,7 @@ cdef double blocked_run(
                            row(weight, first, 1), share, net.fused, one, 0, m, NULL)
     free(parts)
     free(work)
-    free(one)
+    free(room)
     return C
 
 

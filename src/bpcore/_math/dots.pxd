@@ -4,24 +4,28 @@ A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
 from bpcore._math.vector cimport (
-    TILE_ROWS, at, broadcast, copy_element, lanes, load, load_part, store, store_sum, store_sums,
+    TILE_ROWS, add_element, at, everywhere, lanes, load, load_part, store, store_sum, store_sums,
     vec, zero,
 )
 
 
-cdef inline void store_column(
-    vec *z, Py_ssize_t ldz, const vec *bias, const vec *acc
+cdef inline void store_tile(
+    vec *z, Py_ssize_t ldz, const vec *bias, const vec *acc,
+    int rows, int columns,  # constants at every call, columns no multiple of four
 ) noexcept nogil:
-    """z[r, 0] = bias[0] + the sum of acc[r]'s lanes, r = 0, 1, 2, 3: little more work than one.
-    """
+    """z[r, m] = bias[m] + the sum of the lanes of a tile's sum r, m: four of them take little more
+    work than one."""
     cdef vec sums[4]  # four elements or more, even with one lane
-    cdef vec starts[4]
-    cdef int r
-    for r in range(4 // lanes(z) if lanes(z) < 4 else 1):
-        store(starts, r * lanes(z), broadcast(bias, 0))
-    store_sums(sums, 0, acc, starts)
-    for r in range(4):
-        copy_element(sums, r, z, r * ldz)
+    cdef vec nothing[4]
+    cdef int k, i
+    for k in range(4 // lanes(z) if lanes(z) < 4 else 1):
+        store(nothing, k * lanes(z), everywhere(z, -0.0))  # 0 would make +0 of -0
+    for k in range(0, rows * columns // 4 * 4, 4):
+        store_sums(sums, 0, &acc[k], nothing)
+        for i in range(k, k + 4):
+            add_element(bias, i % columns, sums, i - k, z, i // columns * ldz + i % columns)
+    for k in range(rows * columns // 4 * 4, rows * columns):
+        store_sum(z, k // columns * ldz + k % columns, acc[k], at(bias, k % columns))
 
 
 cdef inline void dot_tile(
@@ -58,18 +62,12 @@ cdef inline void dot_tile(
             wm = load_part(W, m * depth + k, left)
             for r in range(rows):
                 acc[r * columns + m] += ar[r] * wm
-    if columns == 1 and rows >= 4:
-        store_column(z, ldz, bias, acc)
-        if rows == 5:
-            store_sum(z, 4 * ldz, acc[4], bias)
+    if columns % 4 != 0:
+        store_tile(z, ldz, bias, acc, rows, columns)
         return
     for r in range(rows):
-        if columns % 4 == 0:
-            for m in range(columns // 4):
-                store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m))
-        else:
-            for m in range(columns):
-                store_sum(z, r * ldz + m, acc[r * columns + m], at(bias, m))
+        for m in range(columns // 4):
+            store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m))
 
 
 cdef inline void dot_rows(

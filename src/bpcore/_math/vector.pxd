@@ -127,6 +127,16 @@ cdef inline void copy_element(const vec *p, Py_ssize_t k, vec *to, Py_ssize_t m)
         (<double *> to)[m] = (<const double *> p)[k]
 
 
+cdef inline void add_element(
+    const vec *p, Py_ssize_t k, const vec *q, Py_ssize_t l, vec *to, Py_ssize_t m
+) noexcept nogil:
+    """to[m] = p[k] + q[l]"""
+    if vec is vf32:
+        (<float *> to)[m] = (<const float *> p)[k] + (<const float *> q)[l]
+    else:
+        (<double *> to)[m] = (<const double *> p)[k] + (<const double *> q)[l]
+
+
 cdef inline vec zero(const vec *p) noexcept nogil:
     """The zero vector of p's type."""
     if vec is vf32:
