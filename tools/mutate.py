@@ -39,6 +39,12 @@ TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
 MUTATIONS = r"""
 src/bpcore/_math/activation.pxd
+gelu(x), gelu_derivative(x) => gelu(x), x
+silu(x), silu_derivative(x) => silu(x), x
+softplus(x), softplus_derivative(x) => softplus(x), x
+softsign(x), softsign_derivative(x) => softsign(x), x
+hard_sigmoid(x), hard_sigmoid_derivative(x) => hard_sigmoid(x), x
+delta[k] *= z[k] => delta[k] = z[k]
 1@ return logistic(z) => return logistic(z * <floating> 0.999)
 2@ return logistic(z) => return logistic(z + <floating> 0.001)
 return a * (<floating> 1 - a) => return a
@@ -237,6 +243,8 @@ load_part(source, k * ld + whole * lane, left) => load_part(source, k * ld, left
 for v in range(whole + (left > 0), vectors): => for v in range(vectors, vectors):
 
 src/bpcore/_math/dots.pxd
+add_element(bias, i % columns, sums => add_element(bias, 0, sums
+acc[k], at(bias, k % columns)) => acc[k], bias)
 while k + width <= depth: => while k + width < depth:
 acc[r * columns + m] += ar[r] * wm\n        k += width => acc[r * columns + m] = ar[r] * wm\n        k += width
 left = <int> (depth - k) => left = 0
@@ -363,6 +371,8 @@ total[0] += weight[i if order == NULL else order[i]] => total[0] += weight[i] ||
 return 1 / total[0] if total[0] > 1e-300 else 0 => return 1 / total[0]
 
 src/bpcore/_math/adaptive.pxd
+add_terms(sums, at(theta, k), odd, True)\n            k += width => add_terms(sums, at(theta, k), False, True)\n            k += width
+odd = not odd => pass
 gk = penalised(gk, theta, lambda_2)\n => pass\n
         put(g, gk, whole, count) =>         pass
 r1 = everywhere(g, 1 - beta_1) => r1 = everywhere(g, 1)
@@ -388,12 +398,14 @@ _mm512_set1_epi32(0x7f800000) => _mm512_set1_epi32(0x7fffffff) ||| _mm512_set1_e
 _mm512_set1_epi64(0x7ff0000000000000) => _mm512_set1_epi64(0x7fffffffffffffff)
 
 src/bpcore/_math/penalty.pxd
-squares[i] += w * w => squares[i] += w
-larger(w, zero(squares) - w) => w
-sum += absolute(W[k]) => sum += W[k]
-sum_of_squares += <double> W[k] * W[k] => sum_of_squares += W[k]
-for i in range(1, SUMS): => for i in range(1, SUMS - 1):
-return l1 * sum + 0.5 * l2 * sum_of_squares => return l1 * sum + l2 * sum_of_squares ||| return 0.5 * l2 * sum_of_squares
+return w * w if squares else larger(w, zero(&w) - w) => return w if squares else larger(w, zero(&w) - w) ||| return w * w if squares else w
+sums[2 * odd + i] += term( => sums[2 * odd + i] = term( ||| sums[2 * odd] += term(
+sums[odd] += term( => sums[odd] = term( ||| sums[0] += term(
+(sums[0] + sums[2]) + (sums[1] + sums[3]) => (sums[0] + sums[2]) + sums[1] ||| sums[0] + (sums[1] + sums[3])
+total += w * w if squares else absolute(w) => total += w if squares else absolute(w) ||| total += w * w if squares else w
+if k + width <= count:\n => if k + width < count:\n
+return product(0.5 * l2, squares) => return product(l2, squares)
+penalty_of_squares(l2, squares) + l1 * absolutes => penalty_of_squares(l2, squares) ||| l1 * absolutes
 dW[k] += lambda_2 * W[k]\n => pass\n
 dW[k] += product(lambda_1, sign(W[k])) => dW[k] += lambda_1 ||| pass
 return g + lambda_2 * theta => return g - lambda_2 * theta
@@ -438,6 +450,7 @@ src/bpcore/_math/team.pxd
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/passes.pxi
+layer.activation if layer.narrow and padded else layer.derivative => layer.derivative ||| layer.activation
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
 last - first, accumulate or descend)\n    else => last - first, accumulate)\n    else
 n, last - first, accumulate or descend,\n => n, last - first, descend,\n
@@ -479,7 +492,9 @@ data.order + first + done, mine => data.order + first, mine
 start = first + done if data.order == NULL => start = first if data.order == NULL
 if not net.fused:\n                dense_delta => if net.fused:\n                dense_delta
 m = n * (block + 1) // blocks - done => m = n * (block + 1) // blocks
-net.layers[l].n_inputs * net.layers[l].n_outputs, t.l1, t.l2) => net.layers[l].n_inputs, t.l1, t.l2)
+layer.n_inputs * layer.n_outputs, t.l1, t.l2) => layer.n_inputs, t.l1, t.l2)
+t.penalties = NAN  # => pass  #
+if by_arrays and me.threads == 1:\n => if by_arrays:\n
 if t.clip_norm != 0: => if False:
 first = step * data.batch_size => first = data.start * data.batch_size
 else data.samples - first\n => else data.samples - first - 1\n

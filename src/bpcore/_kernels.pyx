@@ -57,7 +57,7 @@ from bpcore._math.team cimport (
     share_begin, share_end, slice_count, team_size, this_processor, wait_briefly, wait_while,
 )
 from bpcore._math.parts cimport (
-    MATRIX_UNIT, STRIP, bytes_of_parts, pack_matrix, parts_product,
+    MATRIX_UNIT, STRIP, bytes_of_parts, pack_matrix, packed_t, parts_product,
 )
 from bpcore._math.penalty cimport penalty, penalty_gradient, penalty_of_squares
 from bpcore._math.tile cimport panel_product

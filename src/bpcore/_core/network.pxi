@@ -5,7 +5,8 @@ Python's side, `Network`, comes first; what it runs without the GIL stands below
 
 cdef enum:
     PREDICT_ROWS = 240  # samples that predict takes through all layers at a time,
-    PREDICT_PARTS = 256  # and where there is a matrix unit
+    PREDICT_PARTS = 256  # and where there is a matrix unit, but
+    PREDICT_BYTES = 262144  # of X: while one block is multiplied, the next is fetched beside it
     FEW_LAYERS = 8  # whose addresses predict has room for without asking malloc
 
 
@@ -329,6 +330,23 @@ cdef double whole_backward(
     return C
 
 
+cdef Py_ssize_t predicted_rows(
+    const network_t *net, const floating *x, Py_ssize_t step
+) noexcept nogil:
+    """Samples a block of predictions, at most: whole steps of rows."""
+    cdef Py_ssize_t rows
+    if not MATRIX_UNIT:
+        return PREDICT_ROWS
+    rows = PREDICT_BYTES // (net.layers[0].n_inputs * <Py_ssize_t> sizeof(x[0])) // step * step
+    return min(<Py_ssize_t> PREDICT_PARTS, max(2 * step, rows))
+
+
+cdef void fetch_meanwhile(network_t *net, const floating *x, Py_ssize_t n) noexcept nogil:
+    """Let the first layer's product fetch the next block's samples, if the matrix unit takes it."""
+    net.layers[0].packed.ahead = <const char *> x
+    net.layers[0].packed.end = <const char *> (x + n * net.layers[0].n_inputs)
+
+
 cdef double blocked_run(
     network_t *net, const floating *x, Py_ssize_t n, floating *out, const floating *y,
     const int64_t *labels, const floating *weight, double share, Py_ssize_t widest,
@@ -336,8 +354,8 @@ cdef double blocked_run(
     bint *no_memory,  # OUT
 ) noexcept nogil:
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
-    cdef Py_ssize_t most = PREDICT_PARTS if MATRIX_UNIT else PREDICT_ROWS, k, first, m
     cdef Py_ssize_t step = 2 * STRIP if MATRIX_UNIT else TILE_ROWS  # whole tiles, but for the last
+    cdef Py_ssize_t most = predicted_rows(net, x, step), k, first, m
     cdef Py_ssize_t blocks = (n + most - 1) // most
     cdef Py_ssize_t rows = (n + blocks * step - 1) // (blocks * step) * step
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
@@ -369,6 +387,8 @@ cdef double blocked_run(
         if finite != NULL and not all_finite(x + first * n_inputs, m * n_inputs):
             finite[0] = False
             break
+        if parts != NULL:
+            fetch_meanwhile(net, x + (first + m) * n_inputs, min(rows, n - first - m))
         if out != NULL:
             predict_rows(net, x + first * n_inputs, <floating *> NULL, out + first * n_outputs, m,
                          one, other)

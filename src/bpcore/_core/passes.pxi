@@ -53,12 +53,12 @@ cdef void skip_f64 "bpcore_skip_f64"(
 cdef void parts_f32 "bpcore_parts_f32"(
     void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
     Py_ssize_t a_row, Py_ssize_t a_step, const void *b, Py_ssize_t ldb, bint by_columns,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work, const void *b_parts,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work, void *packed,
 ) noexcept nogil:
     """What the products of affine.pxd call for the matrix unit."""
     parts_product(<float *> c, ldc, <const float *> init, ld_init, <const float *> a, a_row,
                   a_step, <const float *> b, ldb, by_columns, rows, columns, depth, work,
-                  <const char *> b_parts)
+                  <packed_t *> packed)
 
 
 cdef int *rest_of(dense_t *layer, int what, bint may_be_zeros) noexcept nogil:
@@ -73,7 +73,7 @@ cdef void forward_product(
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
                    layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes,
                    rest_of(layer, FORWARD_INPUT, layer.sparse), layer.in_parts & FORWARD,
-                   <floating *> layer.work, layer.W_parts)
+                   <floating *> layer.work, &layer.packed)
 
 
 cdef void forward_one(
@@ -353,7 +353,7 @@ cdef void *prepare(network_t *net, const floating *p, Py_ssize_t n) noexcept nog
         work = malloc(size * sizeof(p[0]))
     for l in range(net.n_layers):
         net.layers[l].work = work
-        net.layers[l].W_parts = NULL
+        net.layers[l].packed.parts = net.layers[l].packed.ahead = net.layers[l].packed.end = NULL
     return work
 
 
@@ -380,6 +380,6 @@ cdef void *pack_weights(network_t *net, const floating *p) noexcept nogil:
             if layer.in_parts & FORWARD and layer.work != NULL:
                 pack_matrix(<const float *> layer.W, layer.n_inputs, True, layer.n_outputs,
                             layer.n_inputs, to)
-                layer.W_parts = to
+                layer.packed.parts = to
                 to += bytes_of_parts(layer.n_outputs, layer.n_inputs)
     return room

@@ -87,7 +87,7 @@ cdef double train_step(
     cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
                                     batch_weight)
     cdef double C = 0, penalties = 0
-    cdef int slices = min(slice_count(net, n), t.slices), groups, group, s, l
+    cdef int slices = min(slice_count(net, n), t.slices), groups, group, s
     cdef member_t part
     # Plain SGD needs no gradient kept: it is added to the weights as it is summed.
     cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0

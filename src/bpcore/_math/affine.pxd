@@ -16,7 +16,7 @@ from cython cimport floating
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
-from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32
+from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
 from bpcore._math.skip cimport SKIP_WORK, found, looks, skipping_cost, skipping_product
 from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
@@ -47,12 +47,12 @@ cdef inline Py_ssize_t thin_columns(
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint by_lanes,
-    int *rest, bint in_parts, vec *work, const void *W_parts,
+    int *rest, bint in_parts, vec *work, packed_t *packed,
 ) noexcept nogil:
     cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(z, n_outputs, n_inputs)
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, n_outputs,
-                         n_inputs, work, W_parts)
+                         n_inputs, work, packed)
         return
     if by_lanes:
         few_outputs(z, n_outputs, b, a_in, W, n, n_inputs, n_outputs)
@@ -76,15 +76,15 @@ cdef inline void affine_forward(
     int *rest,               # as for product,
     bint in_parts,           # on the matrix unit, if there is `work`
     floating *work,          # as for product, and PARTS_WORK elements if in_parts
-    const void *W_parts,     # what pack_matrix made of W, or NULL
+    packed_t *packed,        # as for parts_product
 ) noexcept nogil:
     """z = a_in Wᵀ + b"""
     if floating is float:
         forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, rest, in_parts, <vf32 *> work, W_parts)
+                by_lanes, rest, in_parts, <vf32 *> work, packed)
     else:
         forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, rest, in_parts, <vf64 *> work, W_parts)
+                by_lanes, rest, in_parts, <vf64 *> work, packed)
 
 
 cdef inline void backward(

@@ -95,10 +95,12 @@ static inline void release_tiles(void) { _tile_release(); }
         if (tall && wide) _tile_dpbf16ps(3, 5, 7); \
     } while (0)
 
-/* C = init + A B on two by two tiles, or fewer; a and b are strips of parts, `stretches` of each. */
+/* C = init + A B on two by two tiles, or fewer; a and b are strips of parts, `stretches` of each.
+ * While the unit multiplies, so many cache lines a stretch are fetched from `ahead` on. */
 static inline void tiles_of_parts(float *c, ptrdiff_t ldc, const float *init, ptrdiff_t ld_init,
                                   const char *a, ptrdiff_t a_strip, const char *b,
-                                  ptrdiff_t b_strip, ptrdiff_t stretches, int tall, int wide) {
+                                  ptrdiff_t b_strip, ptrdiff_t stretches, int tall, int wide,
+                                  const char *ahead, int lines) {
     if (init) {
         _tile_loadd(0, init, 4 * ld_init);
         if (wide) _tile_loadd(1, init + STRIP, 4 * ld_init);
@@ -111,6 +113,7 @@ static inline void tiles_of_parts(float *c, ptrdiff_t ldc, const float *init, pt
         if (tall && wide) _tile_zero(3);
     }
     for (; stretches > 0; stretches--, a += STRETCH_BYTES, b += STRETCH_BYTES) {
+        for (int i = 0; i < lines; i++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T1);
         TAKE_A(2); TAKE_B(0); MULTIPLY_ADD;  /* a3 b1 */
         TAKE_A(1);            MULTIPLY_ADD;  /* a2 b1 */
                    TAKE_B(1); MULTIPLY_ADD;  /* a2 b2 */
@@ -139,9 +142,10 @@ static inline void configure_tiles(int rows, int columns) { (void)rows, (void)co
 static inline void release_tiles(void) {}
 static inline void tiles_of_parts(float *c, ptrdiff_t ldc, const float *init, ptrdiff_t ld_init,
                                   const char *a, ptrdiff_t a_strip, const char *b,
-                                  ptrdiff_t b_strip, ptrdiff_t stretches, int tall, int wide) {
+                                  ptrdiff_t b_strip, ptrdiff_t stretches, int tall, int wide,
+                                  const char *ahead, int lines) {
     (void)c, (void)ldc, (void)init, (void)ld_init, (void)a, (void)a_strip, (void)b, (void)b_strip;
-    (void)stretches, (void)tall, (void)wide;
+    (void)stretches, (void)tall, (void)wide, (void)ahead, (void)lines;
 }
 
 #endif

@@ -6,7 +6,7 @@ from bpcore._math.affine cimport TURNED
 from bpcore._math.dots cimport dot_groups
 from bpcore._math.few_outputs cimport suits_lanes
 from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
-from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, parts_pay
+from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, packed_t, parts_pay
 from bpcore._math.skip cimport SKIP_WORK
 from bpcore._math.tile cimport WORK
 from bpcore._math.vector cimport LANES_F32, LANES_F64
@@ -49,7 +49,7 @@ cdef struct dense_t:
     int rests[LOOKS]  # for how many products it is not
     int in_parts  # which of its products the matrix unit computes
     void *work    # room of work_size elements for a product, or NULL
-    void *W_parts  # what pack_matrix made of W for the matrix unit, or NULL
+    packed_t packed  # what is ready for the matrix unit's forward product
 
 cdef struct network_t:
     dense_t *layers

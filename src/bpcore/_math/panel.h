@@ -29,6 +29,6 @@ static void bpcore_skip_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_
 static void bpcore_parts_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
                              const void *a, Py_ssize_t a_row, Py_ssize_t a_step, const void *b,
                              Py_ssize_t ldb, int by_columns, Py_ssize_t rows, Py_ssize_t columns,
-                             Py_ssize_t depth, void *work, const void *b_parts);
+                             Py_ssize_t depth, void *work, void *packed);
 
 #endif

@@ -35,15 +35,23 @@ cdef extern from "matrix_unit.h" nogil:
     void tiles_of_parts(
         float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init, const char *a,
         Py_ssize_t a_strip, const char *b, Py_ssize_t b_strip, Py_ssize_t stretches, bint tall,
-        bint wide)
+        bint wide, const char *ahead, int lines)
 
 cdef extern from "panel.h" nogil:
     void bpcore_parts_f32(
         void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
         Py_ssize_t a_row, Py_ssize_t a_step, const void *b, Py_ssize_t ldb, bint by_columns,
-        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work, const void *b_parts)
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, void *work, void *packed)
+
+cdef struct packed_t:   # what a product finds ready, and what it is to fetch for those after it
+    const char *parts   # what pack_matrix made of B, or NULL
+    const char *ahead   # rows that are wanted next,
+    const char *end     # up to here
+    int lines           # cache lines of them to fetch with 32 k of a tile
+
 
 cdef enum:
+    AHEAD_LINES = 16    # at most: more would hold up what the product itself reads
     PARTS_DEPTH = 512  # k at a time: the parts of two strips of B are 96 kB and come from the
     NEAR_DEPTH = 128   # second-level cache; of so many, up to MID_DEPTH, they stay in the first
     MID_DEPTH = 256
@@ -116,23 +124,31 @@ cdef inline void strips_product(
     float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init,
     const char *a, const char *b, Py_ssize_t strip, Py_ssize_t rows, int columns,
     int *shape,  # IN OUT that of the tiles
+    packed_t *packed,  # IN OUT
 ) noexcept nogil:
     """C = init + A B of one or two strips of B."""
     cdef Py_ssize_t r = 0, stretches = strip // STRETCH_BYTES
+    cdef int lines
     while r < rows:
+        lines = packed.lines if packed.ahead < packed.end else 0
         shape_tiles(shape, <int> min(2 * STRIP, rows - r), columns)
         if rows - r > STRIP and columns > STRIP:
-            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, True, True)
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, True, True,
+                           packed.ahead, lines)
         elif rows - r > STRIP:
-            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, True, False)
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, True, False,
+                           packed.ahead, lines)
         elif columns > STRIP:
-            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, False, True)
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, False, True,
+                           packed.ahead, lines)
         else:
-            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, False, False)
+            tiles_of_parts(c, ldc, init, ld_init, a, strip, b, strip, stretches, False, False,
+                           packed.ahead, lines)
         c += 2 * STRIP * ldc
         if init != NULL:
             init += 2 * STRIP * ld_init
         a += 2 * strip
+        packed.ahead += 64 * lines * stretches
         r += 2 * STRIP
 
 
@@ -178,17 +194,29 @@ cdef inline void pack_matrix(
         k += step
 
 
+cdef inline int lines_of(
+    const packed_t *packed, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth
+) noexcept nogil:
+    """Cache lines to fetch at a time, so that all are under way when the product is done."""
+    cdef Py_ssize_t times = ((rows + 2 * STRIP - 1) // (2 * STRIP)
+                             * ((columns + 2 * STRIP - 1) // (2 * STRIP))
+                             * ((depth + STRETCH - 1) // STRETCH))
+    return <int> min(<Py_ssize_t> AHEAD_LINES, ((packed.end - packed.ahead) // 64 + times) // times)
+
+
 cdef inline void parts_product(
     float *c, Py_ssize_t ldc, const float *init, Py_ssize_t ld_init,  # as for product
     const float *a, Py_ssize_t a_row, Py_ssize_t a_step,
     const float *b, Py_ssize_t ldb, bint by_columns,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
-    void *work,           # room for PARTS_WORK elements
-    const char *b_parts,  # what pack_matrix made of B, or NULL
+    void *work,        # room for PARTS_WORK elements
+    packed_t *packed,  # or NULL
 ) noexcept nogil:
     """C = init + A B; c may be init."""
+    cdef packed_t nothing
     cdef char *packed_a = <char *> ((<size_t> work + 63) // 64 * 64)
     cdef char *packed_b = packed_a + PARTS_ROWS // STRIP * STRIP_BYTES
+    cdef const char *b_parts = NULL if packed == NULL else packed.parts
     cdef Py_ssize_t most = PARTS_ROWS if b_parts == NULL else PACKED_ROWS
     cdef Py_ssize_t chunks = (rows + most - 1) // most
     cdef Py_ssize_t chunk = (rows + 2 * STRIP * chunks - 1) // (2 * STRIP * chunks) * 2 * STRIP
@@ -197,6 +225,10 @@ cdef inline void parts_product(
     cdef const float *start
     cdef const char *strips
     cdef int shape = 0
+    if packed == NULL:
+        packed = &nothing
+        packed.ahead = packed.end = NULL
+    packed.lines = lines_of(packed, rows, columns, depth)
     while r < rows:
         height = min(chunk, rows - r)
         k = 0
@@ -225,7 +257,7 @@ cdef inline void parts_product(
                 else:
                     start = init + r * ld_init + j
                 strips_product(c + r * ldc + j, ldc, start, ldc if k > 0 else ld_init, packed_a,
-                               strips, strip, height, <int> wide, &shape)
+                               strips, strip, height, <int> wide, &shape, packed)
                 j += wide
             k += step
         r += height
