@@ -534,3 +534,31 @@ def test_predict_and_evaluate_of_many_layers(dtype, rng, n_layers):
     X, Y = rng.standard_normal((2, 7, 3)).astype(dtype)
     assert_allclose(net.predict(X), net.forward(X), rtol=RTOL["formula"][dtype])
     assert net.evaluate(X, Y) == pytest.approx(net.backward(Y), rel=RTOL["formula"][dtype])
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 40), (40, 2), (17, 33, 3), (128, 128, 2)])
+@pytest.mark.parametrize("n", [1, 7, 300])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_predict_finds_what_is_not_finite(bad, n, sizes, dtype, level, rng):
+    """By the first z, however it is summed: with weights of 0, under relu, in the last sample."""
+    for weights in (0, 1):
+        net = bp.mlp(sizes, "relu", dtype=dtype, rng=0)
+        net.layers[0].W[...] *= weights
+        X = rng.random((n, sizes[0])).astype(dtype)
+        Y = np.zeros((n, sizes[-1]), dtype)
+        for row, column in ((0, 0), (n - 1, sizes[0] - 1), (n // 2, sizes[0] // 2)):
+            broken = X.copy()
+            broken[row, column] = bad
+            with pytest.raises(ValueError, match="X"):
+                net.predict(broken)
+            with pytest.raises(ValueError, match="X"):
+                net.evaluate(broken, Y)
+        assert np.isfinite(net.predict(X)).all()
+
+
+def test_predict_takes_finite_numbers_that_overflow(dtype, level):
+    """A z may be infinite though X is finite: that is no fault of X."""
+    net = bp.mlp([40, 40, 2], "relu", dtype=dtype, rng=0)
+    net.layers[0].W[...] = 100
+    X = np.full((300, 40), np.finfo(dtype).max, dtype)
+    assert not np.isfinite(net.predict(X)).all()

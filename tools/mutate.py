@@ -450,6 +450,8 @@ src/bpcore/_math/team.pxd
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/passes.pxi
+return nothing == 0 or all_finite( => return True or all_finite(
+nothing += <floating> 0 * z[i * layer.n_outputs] => nothing += <floating> 0 * z[0]
 layer.activation if layer.narrow and padded else layer.derivative => layer.derivative ||| layer.activation
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
 last - first, accumulate or descend)\n    else => last - first, accumulate)\n    else
@@ -466,8 +468,8 @@ label_row(labels, first) => labels
 row(weight, first, 1), share => weight, share
 last.z, last.a = z, a => last.z, last.a = a, z
 row(y, first, n_outputs), => y,
-x + first * n_inputs, <floating *> NULL, out => x, <floating *> NULL, out
-x + first * n_inputs, z, a => x, z, a
+predict_rows(net, x + first * n_inputs, z if => predict_rows(net, x, z if
+a if out == NULL else out + first * n_outputs, m => a if out == NULL else out, m
 
 src/bpcore/_core/step.pxi
 delta[k] *= scale => delta[k] *= -scale

@@ -229,8 +229,8 @@ cdef class Network:
     def predict(self, X, out=None):
         """The last layer's a; nothing is kept.
 
-        A large X is looked at block by block, just before it is used, where nobody sees what came
-        out before a NaN was found.
+        Whether X is finite is told by the first layer's z, where nobody sees what came out before a
+        NaN was found.
         """
         cdef bint looked = out is not None or not is_samples(X, self.n_inputs, self.typenum)
         cdef bint finite = True
@@ -350,7 +350,7 @@ cdef void fetch_meanwhile(network_t *net, const floating *x, Py_ssize_t n) noexc
 cdef double blocked_run(
     network_t *net, const floating *x, Py_ssize_t n, floating *out, const floating *y,
     const int64_t *labels, const floating *weight, double share, Py_ssize_t widest,
-    bint *finite,     # OUT False if x holds NaN or Inf: the run ends there; NULL: it holds none
+    bint *finite,     # OUT False if x holds NaN or Inf: the run ends there; NULL: x was looked at
     bint *no_memory,  # OUT
 ) noexcept nogil:
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
@@ -384,16 +384,14 @@ cdef double blocked_run(
     for k in range(blocks):
         first = k * rows
         m = min(rows, n - first)
-        if finite != NULL and not all_finite(x + first * n_inputs, m * n_inputs):
-            finite[0] = False
-            break
         if parts != NULL:
             fetch_meanwhile(net, x + (first + m) * n_inputs, min(rows, n - first - m))
-        if out != NULL:
-            predict_rows(net, x + first * n_inputs, <floating *> NULL, out + first * n_outputs, m,
-                         one, other)
-        else:
-            predict_rows(net, x + first * n_inputs, z, a, m, one, other)
+        if not predict_rows(net, x + first * n_inputs, z if out == NULL else NULL,
+                            a if out == NULL else out + first * n_outputs, m, one, other,
+                            finite == NULL):
+            finite[0] = False
+            break
+        if out == NULL:
             C += loss_pass(&outputs, row(y, first, n_outputs), label_row(labels, first),
                            row(weight, first, 1), share, net.fused, one, 0, m, NULL)
     free(parts)

@@ -311,11 +311,12 @@ cdef double loss_pass(
                       last.n_outputs, net.largest_loss, losses)
 
 
-cdef void predict_rows(
+cdef bint predict_rows(
     network_t *net, const floating *x, floating *z, floating *out, Py_ssize_t n,
-    floating *one, floating *other,
+    floating *one, floating *other, bint looked,
 ) noexcept nogil:
-    """The last layer's z, unless it is NULL, and a into out.
+    """The last layer's z, unless it is NULL, and a into out. False, and nothing of worth there, if
+    x holds NaN or Inf; unless it was `looked` through before, it is by its first z.
 
     `one` and `other` hold n rows of the widest layer and are overwritten.
     """
@@ -331,10 +332,26 @@ cdef void predict_rows(
             forward_one(layer, x, to, False)
         else:
             forward_product(layer, x, to, n)
+        if l == 0 and not looked and not shows_finite(layer, x, <const floating *> to, n):
+            return False
         activation_pass(layer.activation, <const floating *> to,
                         out if l == net.n_layers - 1 else to, n, layer.n_outputs,
                         n * layer.n_outputs)
         x, one, other = to, other, one
+    return True
+
+
+cdef bint shows_finite(
+    const dense_t *layer, const floating *x, const floating *z, Py_ssize_t n
+) noexcept nogil:
+    """Whether x is finite, by its z = x Wᵀ + b: Inf and NaN times any weight, 0 too, make every sum
+    that they are in Inf or NaN. A z may be so for other reasons; then x itself is looked through.
+    """
+    cdef Py_ssize_t i
+    cdef floating nothing = 0
+    for i in range(n):  # one z of each sample: 0 times a finite number is 0
+        nothing += <floating> 0 * z[i * layer.n_outputs]
+    return nothing == 0 or all_finite(x, n * layer.n_inputs)
 
 
 cdef void *prepare(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
