@@ -39,11 +39,11 @@ TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
 MUTATIONS = r"""
 src/bpcore/_math/activation.pxd
-gelu(x), gelu_derivative(x) => gelu(x), x
-silu(x), silu_derivative(x) => silu(x), x
-softplus(x), softplus_derivative(x) => softplus(x), x
-softsign(x), softsign_derivative(x) => softsign(x), x
-hard_sigmoid(x), hard_sigmoid_derivative(x) => hard_sigmoid(x), x
+gelu(z[k]), gelu_derivative(z[k]) => gelu(z[k]), z[k]
+silu(z[k]), silu_derivative(z[k]) => silu(z[k]), z[k]
+softplus(z[k]), softplus_derivative(z[k]) => softplus(z[k]), z[k]
+softsign(z[k]), softsign_derivative(z[k]) => softsign(z[k]), z[k]
+hard_sigmoid(z[k]), hard_sigmoid_derivative(z[k]) => hard_sigmoid(z[k]), z[k]
 delta[k] *= z[k] => delta[k] = z[k]
 1@ return logistic(z) => return logistic(z * <floating> 0.999)
 2@ return logistic(z) => return logistic(z + <floating> 0.001)

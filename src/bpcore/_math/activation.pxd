@@ -331,27 +331,16 @@ cdef inline void differentiate(
 ) noexcept nogil:
     """a = σ(z), z ← σ'(z): what is the same in both is computed once."""
     cdef Py_ssize_t k
-    cdef floating x
     if activation == GELU:
-        for k in range(count):
-            x = z[k]
-            a[k], z[k] = gelu(x), gelu_derivative(x)
+        for k in range(count): a[k], z[k] = gelu(z[k]), gelu_derivative(z[k])
     elif activation == SILU:
-        for k in range(count):
-            x = z[k]
-            a[k], z[k] = silu(x), silu_derivative(x)
+        for k in range(count): a[k], z[k] = silu(z[k]), silu_derivative(z[k])
     elif activation == SOFTPLUS:
-        for k in range(count):
-            x = z[k]
-            a[k], z[k] = softplus(x), softplus_derivative(x)
+        for k in range(count): a[k], z[k] = softplus(z[k]), softplus_derivative(z[k])
     elif activation == SOFTSIGN:
-        for k in range(count):
-            x = z[k]
-            a[k], z[k] = softsign(x), softsign_derivative(x)
+        for k in range(count): a[k], z[k] = softsign(z[k]), softsign_derivative(z[k])
     elif activation == HARD_SIGMOID:
-        for k in range(count):
-            x = z[k]
-            a[k], z[k] = hard_sigmoid(x), hard_sigmoid_derivative(x)
+        for k in range(count): a[k], z[k] = hard_sigmoid(z[k]), hard_sigmoid_derivative(z[k])
 
 
 cdef inline vec activated(int activation, vec z) noexcept nogil:
