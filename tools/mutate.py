@@ -213,11 +213,19 @@ acc[r * vectors + v] = load(init, r * ld_init + v * width) => acc[r * vectors + 
 store_part(c, r * ldc + v * width, acc[r * vectors + v], count) => store(c, r * ldc + v * width, acc[r * vectors + v])
 a4 = at(a, 4 * a_row) if rows > 4 else a => a4 = at(a, 3 * a_row) if rows > 4 else a
 a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 else a
-ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
+1@ ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
+2@ ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
 ldb, depth,\n                    9, vectors => ldb, depth,\n                    8, vectors
 ldb, depth,\n                    12, vectors => ldb, depth,\n                    11, vectors
 longer = rows - share * tiles => longer = 0
-count = <int> (columns if columns <= width else columns - width) => count = <int> (columns if columns < width else columns - width)
+count = <int> (columns - (vectors - 1) * width) => count = <int> (columns - (vectors - 2) * width)
+depth, 4, True, count, full, then) => depth, 4, False, count, full, then)
+depth, 3, True, count, full, then) => depth, 2, True, count, full, then)
+high = a_packed if a_packed else tile_rows(wide) => high = tile_rows(wide)
+return TILE_ROWS // 2 if wide => return TILE_ROWS if wide
+not a_packed and not wide: => not a_packed:
+rows < LOW or depth <= SHALLOW => depth <= SHALLOW
+return (whole + parts - 1) // parts => return whole // parts
 at(init, rows * ld_init), at(a, a_tile) => init, at(a, a_tile)
 at(init, group * ld_init) => init
 height * (depth if a_packed else a_row) => height * a_row
@@ -225,13 +233,13 @@ a_row, a_step = 1, height => a_step = height
 at(a, tiles * a_tile) => a
 init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
 at(a, r + k * a_step), at(packed, r * depth + k * height) => at(a, r), at(packed, r * depth + k * height)
-step = DEPTH if depth - k > DEPTH else depth - k => step = DEPTH if depth - k > DEPTH else depth - k - 1
+step = deep if depth - k > deep else depth - k => step = deep if depth - k > deep else depth - k - 1
 ark = at(a, r * a_row + k * a_step) => ark = at(a, r * a_row)
 start = at(c, r * ldc + j) => start = NULL
 start = at(init, r * ld_init + j) => start = at(init, j)
 bkj = at(b, j * ldb + k) => bkj = at(b, j * ldb)
 bkj = at(b, k * ldb + j) => bkj = at(b, j)
-missing = (2 * width - wide) % width => missing = 0
+missing = (width - wide % width) % width => missing = 0
 height = chunk if rows - r > chunk else rows - r => height = chunk
 
 src/bpcore/_math/pack.pxd

@@ -162,7 +162,7 @@ cdef inline void turned_gradient(
         while k < n:
             step = DEPTH if n - k > DEPTH else n - k
             run_panel(part, panel, part if accumulate or k > 0 else NULL, panel,
-                      at(a_in, k * ld), 1, ld, False,
+                      at(a_in, k * ld), 1, ld, 0,
                       at(delta, k * ld_delta + m), ld_delta,
                       step - missing if step > missing else 0, n_inputs, wide, step)
             k += step

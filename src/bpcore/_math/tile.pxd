@@ -2,7 +2,8 @@
 
 A tile of up to TILE_ROWS rows and two vectors of columns stays in registers
 while k runs (K. Goto & R. van de Geijn, Anatomy of High-Performance Matrix
-Multiplication, 2008). The operands of small layers are used where they lie;
+Multiplication, 2008), or one half as high and twice as wide, which has fewer
+loads to a multiply-add. The operands of small layers are used where they lie;
 B is copied into panels as wide as a tile where it lies by columns, and both
 where their rows lie far apart: each is then on a page of its own, and rows that
 are whole pages apart crowd one another out of the cache.
@@ -17,28 +18,41 @@ from bpcore._math.pack cimport (
 from bpcore._math.shallow cimport SHALLOW, shallow_panel
 from bpcore._math.skip cimport found, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
-    TILE_ROWS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
+    TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
     store_part, vec, vf32,
 )
 
 cdef extern from "panel.h" nogil:
     void bpcore_panel_f32(
         void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
-        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
         const void *b, Py_ssize_t ldb, Py_ssize_t full,
         Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     )
     void bpcore_panel_f64(
         void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
-        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
+        const void *b, Py_ssize_t ldb, Py_ssize_t full,
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    )
+    void bpcore_wide_f32(
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
+        const void *b, Py_ssize_t ldb, Py_ssize_t full,
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    )
+    void bpcore_wide_f64(
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
         const void *b, Py_ssize_t ldb, Py_ssize_t full,
         Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     )
 
 cdef enum:
-    DEPTH = 256       # k at a time: a panel of B then fits into the first-level cache
+    DEPTH = 256       # k at a time: two vectors' panel of B then fits into the first-level cache
     ROWS = 240        # rows at a time: with DEPTH their A fits into the second-level cache
     WORK = ROWS * DEPTH  # elements of `work`: a part of A, copied
+    LOW = 8           # rows, below which tiles are as high as may be, not wide
 
 
 cdef inline void tile(
@@ -65,7 +79,7 @@ cdef inline void tile(
     that the next tile stores to are fetched while this one is computed.
     """
     cdef vec acc[2 * 12]
-    cdef vec bk[2]
+    cdef vec bk[4]
     cdef vec ark
     cdef const vec *a0 = a
     cdef const vec *a4 = at(a, 4 * a_row) if rows > 4 else a
@@ -134,6 +148,24 @@ cdef inline void tile_column(
         c, init, a = at(c, rows * ldc), at(init, rows * ld_init), at(a, a_tile)
 
 
+cdef inline void wide_tile_of(
+    int rows, Py_ssize_t tiles, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_tile, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int vectors, bint edge, int count,
+    Py_ssize_t full, const vec *then,
+) noexcept nogil:
+    """tile_of for more than two vectors, which go with LOW rows or more: four to six to a tile."""
+    if TILE_VECTORS > 2 and rows == 4:
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    4, vectors, edge, count, full, then)
+    elif TILE_VECTORS > 2 and rows == 5:
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    5, vectors, edge, count, full, then)
+    elif TILE_VECTORS > 2:
+        tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                    6, vectors, edge, count, full, then)
+
+
 cdef inline void tile_of(
     int rows, Py_ssize_t tiles, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_tile, Py_ssize_t a_row, Py_ssize_t a_step,
@@ -141,7 +173,10 @@ cdef inline void tile_of(
     Py_ssize_t full, const vec *then,
 ) noexcept nogil:
     """The tiles with `rows` made a constant, so that its accumulators are registers."""
-    if rows == 1:
+    if vectors > 2:
+        wide_tile_of(rows, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
+                     vectors, edge, count, full, then)
+    elif rows == 1:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
                     1, vectors, edge, count, full, then)
     elif rows == 2:
@@ -179,24 +214,33 @@ cdef inline void tile_of(
                     12, vectors, edge, count, full, then)
 
 
+cdef inline int tile_rows(bint wide) noexcept nogil:
+    """Rows of a tile, at most."""
+    return TILE_ROWS // 2 if wide else TILE_ROWS
+
+
 cdef inline void panel_product(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
-    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    int a_packed,  # by tiles of at most so many rows, or 0: not packed
     const vec *b, Py_ssize_t ldb, Py_ssize_t full,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    bint wide,  # three vectors or four, LOW rows or more; a constant at every call
 ) noexcept nogil:
-    """C = init + A B for the columns of one panel (at most two vectors), or the last of a matrix.
+    """C = init + A B for the columns of one panel: one vector or two, or `wide`.
 
     Rows are shared out evenly over the tiles: 13 rows are 7 + 6, not 12 + 1.
     """
-    cdef Py_ssize_t tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, width = lanes(c), group
+    cdef Py_ssize_t width = lanes(c), vectors = (columns + width - 1) // width
+    cdef int high = a_packed if a_packed else tile_rows(wide)
+    cdef Py_ssize_t tiles = (rows + high - 1) // high, group
     cdef Py_ssize_t share = rows // tiles, longer = rows - share * tiles, a_tile
-    cdef int height = <int> share, count = <int> (columns if columns <= width else columns - width)
-    cdef const vec *next_panel = at(c, columns) if columns == 2 * width else c
+    cdef int height = <int> share, count = <int> (columns - (vectors - 1) * width)
+    cdef const vec *next_panel = at(c, columns) if count == width else c
     cdef const vec *then
     if init == NULL:
         init, ld_init = <const vec *> ZEROS, 0
-    if depth <= SHALLOW and not a_packed:
+    if depth <= SHALLOW and not a_packed and not wide:
         shallow_panel(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, full, rows, columns, depth)
         return
     if longer > 0:
@@ -207,10 +251,19 @@ cdef inline void panel_product(
         a_tile = height * (depth if a_packed else a_row)
         if a_packed:
             a_row, a_step = 1, height
-        if columns == 2 * width:
+        if wide and columns == 4 * width:
+            tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
+                    depth, 4, False, 0, 0, then)
+        elif wide and vectors == 4:
+            tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
+                    depth, 4, True, count, full, then)
+        elif wide:
+            tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
+                    depth, 3, True, count, full, then)
+        elif columns == 2 * width:
             tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
                     depth, 2, False, 0, 0, then)
-        elif columns > width:
+        elif vectors == 2:
             tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
                     depth, 2, True, count, full, then)
         else:
@@ -224,25 +277,32 @@ cdef inline void panel_product(
 
 cdef inline void run_panel(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
-    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, bint a_packed,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
     const vec *b, Py_ssize_t ldb, Py_ssize_t full,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
 ) noexcept nogil:
-    """panel_product, compiled once."""
-    if vec is vf32:
+    """panel_product, each kind compiled once."""
+    cdef bint wide = TILE_VECTORS > 2 and columns > 2 * lanes(c)
+    if vec is vf32 and wide:
+        bpcore_wide_f32(c, ldc, init, ld_init, a, a_row, a_step, a_packed, b, ldb, full, rows,
+                        columns, depth)
+    elif vec is vf32:
         bpcore_panel_f32(c, ldc, init, ld_init, a, a_row, a_step, a_packed, b, ldb, full, rows,
                          columns, depth)
+    elif wide:
+        bpcore_wide_f64(c, ldc, init, ld_init, a, a_row, a_step, a_packed, b, ldb, full, rows,
+                        columns, depth)
     else:
         bpcore_panel_f64(c, ldc, init, ld_init, a, a_row, a_step, a_packed, b, ldb, full, rows,
                          columns, depth)
 
 
 cdef inline void pack_tiles(
-    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, vec *packed, Py_ssize_t rows,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step, vec *packed, int high, Py_ssize_t rows,
     Py_ssize_t depth,
 ) noexcept nogil:
-    """A by tiles, each (depth, its rows): the tiles of panel_product."""
-    cdef Py_ssize_t tiles = (rows + TILE_ROWS - 1) // TILE_ROWS, t, r = 0, height, k
+    """A by tiles of at most `high` rows, each (depth, its rows): the tiles of panel_product."""
+    cdef Py_ssize_t tiles = (rows + high - 1) // high, t, r = 0, height, k
     for t in range(tiles):
         height = rows // tiles + (1 if t < rows % tiles else 0)
         if a_step == 1:
@@ -273,6 +333,22 @@ cdef inline void product(
                       depth, work)
 
 
+cdef inline Py_ssize_t part_of(Py_ssize_t whole, Py_ssize_t most) noexcept nogil:
+    """How long the parts are, at most `most`, if all but the last are equally long."""
+    cdef Py_ssize_t parts = (whole + most - 1) // most
+    return (whole + parts - 1) // parts
+
+
+cdef inline Py_ssize_t panel_vectors(
+    Py_ssize_t rows, Py_ssize_t total, Py_ssize_t depth, bint by_columns
+) noexcept nogil:
+    """Vectors of a panel of B, which has `total`: two where B is copied by columns, since what wide
+    tiles gain there is lost in the copies of wide panels."""
+    if total <= 2 or rows < LOW or depth <= SHALLOW or by_columns:
+        return 2
+    return part_of(total, TILE_VECTORS)
+
+
 cdef inline void tiled_product(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
@@ -282,7 +358,8 @@ cdef inline void tiled_product(
     """product, zeros and all."""
     cdef vec room[2 * DEPTH + 16]  # 16: to begin at a cache line, whatever a vector is
     cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
-    cdef Py_ssize_t width = lanes(c), wide, r = 0, k, j, height, step, missing
+    cdef Py_ssize_t width = lanes(c), wide, r = 0, k, j, height, step, missing, vectors, deep
+    cdef Py_ssize_t total = (columns + width - 1) // width
     cdef Py_ssize_t chunks = (rows + ROWS - 1) // ROWS
     cdef Py_ssize_t chunk = (rows + chunks * TILE_ROWS - 1) // (chunks * TILE_ROWS) * TILE_ROWS
     cdef bint pack_a = work != NULL and columns > 4 * width and (
@@ -291,18 +368,22 @@ cdef inline void tiled_product(
     cdef const vec *ark
     cdef const vec *bkj
     cdef const vec *start
+    cdef int packed
     while r < rows:
         height = chunk if rows - r > chunk else rows - r
+        vectors = panel_vectors(height, total, depth, by_columns)
+        packed = tile_rows(vectors > 2) if pack_a else 0
+        deep = part_of(depth, 2 * DEPTH // vectors)
         k = 0
         while k < depth:
-            step = DEPTH if depth - k > DEPTH else depth - k
+            step = deep if depth - k > deep else depth - k
             ark = at(a, r * a_row + k * a_step)
             if pack_a:
-                pack_tiles(ark, a_row, a_step, work, height, step)
+                pack_tiles(ark, a_row, a_step, work, packed, height, step)
                 ark = work
             j = 0
             while j < columns:
-                wide = 2 * width if columns - j > 2 * width else columns - j
+                wide = vectors * width if columns - j > vectors * width else columns - j
                 if k > 0:
                     start = at(c, r * ldc + j)
                 elif init == NULL:
@@ -311,20 +392,21 @@ cdef inline void tiled_product(
                     start = at(init, r * ld_init + j)
                 if by_columns:
                     bkj = at(b, j * ldb + k)
-                    pack_columns(bkj, ldb, panel, 2, wide, step)
+                    pack_columns(bkj, ldb, panel, vectors, wide, step)
                 else:
                     bkj = at(b, k * ldb + j)
                     if pack_b:
-                        pack_rows(bkj, ldb, panel, 2, wide, step)
+                        pack_rows(bkj, ldb, panel, vectors, wide, step)
                 if by_columns or pack_b:
                     run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
-                              a_row, a_step, pack_a, panel, 2 * width, step, height, wide, step)
+                              a_row, a_step, packed, panel, vectors * width, step, height, wide,
+                              step)
                 else:
                     # At the end of B a full vector would go past its last row.
-                    missing = (2 * width - wide) % width
+                    missing = (width - wide % width) % width
                     missing = (missing + ldb - 1) // ldb
                     run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
-                              a_row, a_step, pack_a, bkj, ldb,
+                              a_row, a_step, packed, bkj, ldb,
                               step - missing if step > missing else 0, height, wide, step)
                 j += wide
             k += step

@@ -20,7 +20,8 @@
 #include <immintrin.h>
 #define VECTORS_AVX512
 #define VECTOR_BYTES 64
-#define TILE_ROWS 12 /* 12 x 2 accumulators of 32 registers */
+#define TILE_ROWS 12 /* 12 x 2 accumulators of 32 registers, */
+#define TILE_VECTORS 4 /* or 6 x 4 */
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #define VECTORS_AVX2
@@ -40,6 +41,9 @@
 #define VECTOR_BYTES 16
 #define TILE_ROWS 6
 #endif
+#if !defined(TILE_VECTORS)
+#define TILE_VECTORS 2
+#endif
 #define LANES_F32 (VECTOR_BYTES / 4)
 #define LANES_F64 (VECTOR_BYTES / 8)
 typedef float vf32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
@@ -50,6 +54,7 @@ typedef double vf64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_al
 #define LANES_F32 1
 #define LANES_F64 1
 #define TILE_ROWS 4
+#define TILE_VECTORS 2
 typedef float vf32;
 typedef double vf64;
 
