@@ -26,6 +26,7 @@ LEVELS = tuple(name for name in cpu.supported_levels() if name in cpu.built_leve
 # Every module that does `from bpcore.cpu import kernels`.
 USERS_OF_KERNELS = (
     *("layers", "losses", "network", "optimizers", "trainer", "custom_loss", "stretches"),
+    "first_look",
 )
 
 

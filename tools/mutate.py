@@ -33,7 +33,7 @@ TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
-    *("stretches", "parts", "trainer"),
+    *("stretches", "parts", "first_look", "trainer"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -223,9 +223,7 @@ depth, 4, True, count, full, then) => depth, 4, False, count, full, then)
 depth, 3, True, count, full, then) => depth, 2, True, count, full, then)
 high = a_packed if a_packed else tile_rows(wide) => high = tile_rows(wide)
 return TILE_ROWS // 2 if wide => return TILE_ROWS if wide
-not a_packed and not wide: => not a_packed:
 rows < LOW or depth <= SHALLOW => depth <= SHALLOW
-return (whole + parts - 1) // parts => return whole // parts
 at(init, rows * ld_init), at(a, a_tile) => init, at(a, a_tile)
 at(init, group * ld_init) => init
 height * (depth if a_packed else a_row) => height * a_row
@@ -458,6 +456,7 @@ src/bpcore/_math/team.pxd
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/passes.pxi
+layer.unclean = True => layer.unclean = False
 return nothing == 0 or all_finite( => return True or all_finite(
 nothing += <floating> 0 * z[i * layer.n_outputs] => nothing += <floating> 0 * z[0]
 layer.activation if layer.narrow and padded else layer.derivative => layer.derivative ||| layer.activation
@@ -480,6 +479,8 @@ predict_rows(net, x + first * n_inputs, z if => predict_rows(net, x, z if
 a if out == NULL else out + first * n_outputs, m => a if out == NULL else out, m
 
 src/bpcore/_core/step.pxi
+total = t.losses[mine] = NAN => total = NAN
+if net.layers[0].unclean: => if False:
 delta[k] *= scale => delta[k] *= -scale
 (-learning_rate if descend else 1.0) => (learning_rate if descend else 1.0) ||| (-learning_rate if descend else 2.0)
 gradient_pass(net, x, m, me, block > 0, descend, scale) => gradient_pass(net, x, m, me, False, descend, scale) ||| gradient_pass(net, x, m, me, True, descend, scale)

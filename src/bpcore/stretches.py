@@ -15,6 +15,7 @@ from bpcore.cpu import kernels
 
 if TYPE_CHECKING:
     from bpcore.callbacks import Callback
+    from bpcore.first_look import FirstLook
     from bpcore.layers import _Array
     from bpcore.trainer import Trainer
 
@@ -54,6 +55,8 @@ class Stretches:
     samples : int
     count : int
         Steps an epoch.
+    look : FirstLook or None
+        Of X that the next epoch looks through.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Stretches:
         self._rate: Any = None
         self._rates: Any = None
         self._largest_rate = 0.0
+        self.look: FirstLook | None = None
 
     def rates(self) -> _Array:
         """Return the learning rates of the next epoch's steps; a number's are made once."""
@@ -90,10 +94,21 @@ class Stretches:
 
         Raises
         ------
+        ValueError
+            X is not finite, and it is the epoch that looks; all is as it was before the run.
         DivergenceError
             The loss or a weight stopped being finite; parameters, state and steps are those
             before that step.
         """
+        try:
+            self._run(order, rates)
+        finally:
+            if self.look is not None:
+                self.look.end()
+                self.look = None
+
+    def _run(self, order: _Array | None, rates: _Array) -> None:
+        """Run an epoch's steps, as `run` does."""
         trainer, optimizer, count = self._trainer, self._optimizer, self.count
         training, snapshot, team = trainer._training, trainer._snapshot, trainer._team
         batches = (*self._data, order, self._batch_size)
@@ -122,6 +137,8 @@ class Stretches:
             if not snapshot.is_finite():
                 self._recover(batches, rates, before)
             raise
+        if diverged and self.look is not None:
+            self.look.refuse()
         if diverged:
             step = self._recover(batches, rates, before)
             raise DivergenceError(

@@ -15,6 +15,7 @@ from bpcore import validation
 from bpcore.callbacks import as_callbacks, progress_bar
 from bpcore.cpu import default_threads, kernels
 from bpcore.custom_loss import CustomLossTraining
+from bpcore.first_look import FirstLook, first_epoch_looks
 from bpcore.history import History
 from bpcore.network import Network
 from bpcore.optimizers import Adam, Optimizer
@@ -213,12 +214,19 @@ class Trainer:
             Any argument that will not do; nothing is changed then.
         DivergenceError
             The loss or a weight stopped being finite; the network has the last finite weights.
+
+        Notes
+        -----
+        A large X that needs no conversion is looked through for NaN and Inf by the first epoch, as
+        it reads it, unless a callback would see that; should there be any, all is put back.
         """
         epochs = validation.non_negative_integer(epochs, "epochs")
         hooks = as_callbacks(callbacks)
         if validation.boolean(progress, "progress"):
             hooks.append(progress_bar(epochs))
-        data = self._checked(X, Y, sample_weight)
+        # Callbacks would see what the first epoch made of NaN.
+        later = epochs > 0 and not hooks and first_epoch_looks(self, X)
+        data = self._checked(X, Y, sample_weight, look=not later)
         evaluate = None if validation_data is None else self._evaluation(validation_data)
         n = len(data[0])
         batch_size = n if self.batch_size is None else min(self.batch_size, n)
@@ -233,6 +241,7 @@ class Trainer:
         self._lay_out()
         self.stop_training = False
         if not hooks:
+            stretches.look = FirstLook(self, data[0]) if later else None
             self._run_epochs(epochs, stretches, rates, evaluate, hooks)
             return self.history
         with ExitStack() as ends:  # every callback that began gets its end, whatever happens
@@ -390,12 +399,15 @@ class Trainer:
         else:
             kernel.check(X, Y, sample_weight)
 
-    def _checked(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, ...]:
-        """Return (X, rows or None, labels or None, weights or None), clean."""
+    def _checked(self, X: Any, Y: Any, sample_weight: Any, look: bool = True) -> tuple[Any, ...]:
+        """Return (X, rows or None, labels or None, weights or None), clean.
+
+        Without a `look`, X comes back as it is, NaN and Inf included.
+        """
         kernel = self.network._kernel
         if callable(self.network.loss):
             return CustomLossTraining.checked(kernel.check_samples(X, True), Y, sample_weight)
-        return kernel.check(X, Y, sample_weight, True)
+        return kernel.check(X, Y, sample_weight, True, look)
 
     def _evaluation(self, validation_data: Any) -> Callable[[], float]:
         """Return what gives the loss on validation data, which are looked at here and now."""

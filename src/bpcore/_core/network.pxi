@@ -211,15 +211,20 @@ cdef class Network:
         return validation.targets(Y, n, self.n_outputs, one,
                                   cnp.PyArray_DescrFromType(self.typenum), self.loss_name)
 
-    def check(self, X, Y, sample_weight, bint rows=False):
+    def check(self, X, Y, sample_weight, bint rows=False, bint look=True):
         """X, rows or None, labels or None, weights or None: clean, each looked at once.
 
-        With `rows` one sample is a batch: X has two dimensions.
+        With `rows` one sample is a batch: X has two dimensions. X that `is_samples`, but for NaN
+        and Inf, comes back as it is where nobody is to `look`.
         """
-        cdef cnp.ndarray x = self.check_samples(X, rows)
+        cdef cnp.ndarray x = self.check_samples(X, rows) if look else X
         cdef Py_ssize_t n = rows_of(x)
         y, labels = self.targets(Y, n, cnp.PyArray_NDIM(x) == 1)
         return x, y, labels, weights_of(sample_weight, n, self.typenum)
+
+    def is_samples(self, X):
+        """Whether X is a clean array of samples, be it finite or not."""
+        return is_samples(X, self.n_inputs, self.typenum)
 
     def check_samples(self, X, bint rows=False):
         """The same of X alone."""

@@ -203,6 +203,8 @@ cdef void dense_forward(
         forward_one(layer, a_in, z, padded)
     else:
         forward_product(layer, a_in, z, n)
+    if layer.watched and not shows_finite(layer, a_in, <const floating *> z, n):
+        layer.unclean = True
     count = whole_vectors(a_in, count) if padded else count
     if layer.derivative == GIVEN:
         differentiate(layer.activation, z, a, count)

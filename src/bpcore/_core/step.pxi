@@ -185,6 +185,8 @@ cdef double slice_pass(
             forward_pass(net, x, mine, after - mine, padded)
             total = loss_pass(net, y, label, w, share, net.fused, <floating *> last.delta, mine,
                               after - mine, NULL if padded else t.losses + mine)
+            if net.layers[0].unclean:  # the loss of such rows is no number
+                total = t.losses[mine] = NAN
             if not net.fused:
                 dense_delta(last, p, mine, after - mine, padded)
             backward_pass(net, <floating *> NULL, mine, after - mine, padded)

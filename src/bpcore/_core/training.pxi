@@ -254,6 +254,16 @@ cdef class Training:
         """Threads that pay for steps of this size, at most as many as there is room for."""
         return team_size(&self.members.net, batch_size, self.threads)
 
+    def watch(self, bint watched):
+        """From now on, end a run at a step whose X is not finite, or no longer.
+
+        Only where X is wider than a vector: a narrow layer does not look.
+        """
+        cdef int k
+        for k in range(self.threads):
+            self.members[k].net.layers[0].watched = watched
+            self.members[k].net.layers[0].unclean = False
+
     def reset_loss(self):
         """Start the sums of a new epoch."""
         self.loss_sum = self.weight_sum = 0

@@ -46,6 +46,8 @@ cdef struct dense_t:
     bint by_lanes  # or samples along the lanes; else tiles
     bint narrow   # one sample, whose inputs and outputs each fit into a vector
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
+    bint watched  # forward looks whether a_in is finite, and
+    bint unclean  # that it once was not
     int rests[LOOKS]  # for how many products it is not
     int in_parts  # which of its products the matrix unit computes
     void *work    # room of work_size elements for a product, or NULL
