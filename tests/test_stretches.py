@@ -97,3 +97,41 @@ def test_a_state_that_a_callback_makes_large_takes_the_copy(level, rng, copies):
         trainer.run(X, Y, epochs=9, callbacks=[Enlarge()])
     assert copies == [0, 0, 1]
     assert np.isfinite(trainer.network.parameters).all()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 64, 150])
+@pytest.mark.parametrize(
+    "optimizer",
+    [bp.Adam, bp.AdamW, bp.RMSProp, bp.Adagrad, lambda rate: bp.SGD(rate, momentum=0.9)],
+    ids=["Adam", "AdamW", "RMSProp", "Adagrad", "momentum"],
+)
+def test_a_gradient_that_is_spent_at_once(
+    level, dtype, optimizer, batch_size, n_threads, monkeypatch
+):
+    """Piece by piece, where parameters and state are larger than a cache: the same bits as with the
+    gradient kept, as an epoch of calm steps does."""
+    found = []
+    for few in (1000, 0):
+        monkeypatch.setattr(stretches, "FEW_STEPS", few)
+        rng = np.random.default_rng(5)
+        net = bp.mlp((240, 300, 301, 3), "relu", dtype=dtype, rng=0)
+        X, Y = (rng.standard_normal((300, width)).astype(dtype) for width in (240, 3))
+        trainer = bp.Trainer(net, optimizer(0.001), batch_size, n_threads=n_threads, rng=1)
+        losses = trainer.run(X[: 4 * batch_size], Y[: 4 * batch_size], epochs=2).loss
+        found.append((net.parameters.copy(), losses, net.gradient.copy()))
+    assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+    if n_threads == 1 and batch_size <= 16:  # all pieces' gradients were in the first one's place
+        kept, spent = (np.count_nonzero(gradient) for _, _, gradient in found)
+        assert spent < 0.9 * kept
+
+
+def test_a_step_of_a_large_network_whose_loss_is_not_finite_updates_nothing(level, dtype, rng):
+    net = bp.mlp((240, 300, 301, 3), "relu", dtype=dtype, rng=0)
+    X, Y = (rng.standard_normal((32, width)).astype(dtype) for width in (240, 3))
+    Y[5] = np.inf
+    training = bp.Trainer(net, bp.Adam(), 16)._lay_out()
+    before = net.parameters.copy()
+    assert training.run(X, Y, None, None, None, 16, 0, 2, np.full(2, 1e-3)) == 0
+    assert_array_equal(net.parameters, before)

@@ -239,6 +239,12 @@ class TestBlocks:
         given = arguments({"sample_weight": True}, weight, l2=l2, batch_size=None, epochs=2)
         check_fit(net, X, Y, RULES[name](), given, dtype)
 
+    def test_a_last_batch_of_slices_that_is_as_small_as_a_block(self, dtype, level, rng):
+        """8,192 samples in sixteen slices, then 256 in two."""
+        net, X, Y, weight = problem(dtype, rng, sizes=(16, 32, 16, 4), n=8192 + 256)
+        given = arguments({"sample_weight": True}, weight, batch_size=8192, epochs=1)
+        check_fit(net, X, Y, RULES["SGD"](), given, dtype)
+
     @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
     @pytest.mark.parametrize("batch_size", [1, 4, 7])
     def test_step_on_more_than_the_batch_size(self, batch_size, loss, dtype, level, rng):

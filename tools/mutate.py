@@ -461,8 +461,8 @@ return nothing == 0 or all_finite( => return True or all_finite(
 nothing += <floating> 0 * z[i * layer.n_outputs] => nothing += <floating> 0 * z[0]
 layer.activation if layer.narrow and padded else layer.derivative => layer.derivative ||| layer.activation
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
-last - first, accumulate or descend)\n    else => last - first, accumulate)\n    else
-n, last - first, accumulate or descend,\n => n, last - first, descend,\n
+accumulate or descend, scale) => accumulate, scale)
+accumulate or descend, scale) => descend, scale)
 for l in range(net.n_layers - 1, 0, -1):\n        below => for l in range(net.n_layers - 1, 1, -1):\n        below
 below.delta if below.da == NULL => below.delta if below.da != NULL
 label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1)
@@ -482,10 +482,20 @@ src/bpcore/_core/step.pxi
 total = t.losses[mine] = NAN => total = NAN
 if net.layers[0].unclean: => if False:
 delta[k] *= scale => delta[k] *= -scale
-(-learning_rate if descend else 1.0) => (learning_rate if descend else 1.0) ||| (-learning_rate if descend else 2.0)
-gradient_pass(net, x, m, me, block > 0, descend, scale) => gradient_pass(net, x, m, me, False, descend, scale) ||| gradient_pass(net, x, m, me, True, descend, scale)
-and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0 => and t.l1 == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l2 == 0 ||| and t.rule.momentum == 0 and t.l1 == 0
-and t.clip_norm == 0 and n <= t.block and slices == 1 => and n <= t.block and slices == 1 ||| and t.clip_norm == 0 and n <= t.block
+(-pace.learning_rate if way == ADDED else 1.0) => (pace.learning_rate if way == ADDED else 1.0) ||| (-pace.learning_rate if way == ADDED else 2.0)
+gradient_pass(net, x, m, me, block > 0, way == ADDED, scale) => gradient_pass(net, x, m, me, False, way == ADDED, scale) ||| gradient_pass(net, x, m, me, True, way == ADDED, scale)
+in_one = t.l1 == 0 and => in_one =
+in_one = t.l1 == 0 and t.clip_norm == 0 and => in_one = t.l1 == 0 and
+if in_one and t.l2 == 0 and => if in_one and
+t.l2 == 0 and n <= t.block and => t.l2 == 0 and
+n <= t.block and slices == 1: => n <= t.block:
+t.rule.kind == SGD and t.rule.momentum == 0: => t.rule.kind == SGD:
+way != KEPT and not isfinite(C) => way == ADDED and not isfinite(C)
+first, last, dW,\n => begin, last, dW,\n
+db + (first - begin), False, <floating> 1) => db, False, <floating> 1)
++ first * layer.n_inputs\n            update_span => + begin * layer.n_inputs\n            update_span
+t.parameters + begin\n        update_span => t.parameters\n        update_span
+<floating *> t.second + first, count, l2) => <floating *> t.second, count, l2)
 C += t.slice_losses[s] => C = t.slice_losses[s]
 g[k] += other[k] => g[k] = other[k]
 begin * layer.n_inputs\n    return => 0\n    return
@@ -495,7 +505,6 @@ add_gradients(t, me, p, slices) => pass
 1@ give_gradient(t, p, s) => give_gradient(t, p, 0)
 give_gradient(t, p, 0)\n        meet => meet
 n * (s + 1) // slices - n * s // slices => n * (s + 1) // slices - n * s // slices - 1
-(t.rule.kind == SGD and => (
 t.labels[k] = data.labels[rows[k]] => t.labels[k] = data.labels[k]
 gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1) => pass
 t.y, rows, first, last, n_outputs) => t.y, rows, first, last - 1, n_outputs)

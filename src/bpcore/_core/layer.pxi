@@ -135,6 +135,7 @@ cdef void one_backward(
     cdef void *work = prepare(&alone, a_in, n)
     dense_delta(layer, a_in, 0, n, False)
     dense_backward(layer, da_in, 0, n, False)
-    dense_gradient(layer, a_in, n, 0, layer.n_outputs, False, False, <floating> 1)
+    dense_gradient(layer, a_in, n, 0, layer.n_outputs, <floating *> layer.dW,
+                   <floating *> layer.db, False, <floating> 1)
     layer.work = NULL
     free(work)

@@ -253,26 +253,25 @@ cdef bint skips_zeros(const dense_t *layer, const floating *a_in, Py_ssize_t n) 
     return 100 * nonzeros < WORTH_SKIPPING
 
 
-cdef void dense_gradient(
+cdef inline void dense_gradient(
     dense_t *layer,
     const floating *a_in,  # IN  (n, n_inputs)
     Py_ssize_t n,
     Py_ssize_t first,      # outputs first … last - 1
     Py_ssize_t last,
-    bint accumulate,       # add to dW and db
-    bint descend,          # add to W and b instead: SGD's step, with
+    floating *dW,          # OUT of these, (last - first, n_inputs)
+    floating *db,          # OUT (last - first,)
+    bint accumulate,       # add to dW and db; to W and b that is SGD's step, with
     floating scale,        # s = -η; n > 1: already in delta
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ; or W ← W + (-η δ)ᵀ a_in, b ← b + Σ -η δ"""
     cdef const floating *delta = <const floating *> layer.delta + first
-    cdef floating *dW = <floating *> (layer.W if descend else layer.dW) + first * layer.n_inputs
-    cdef floating *db = <floating *> (layer.b if descend else layer.db) + first
     if first == last:
         return
     if n == 1:
-        gradient_one(layer, delta, a_in, scale, dW, db, last - first, accumulate or descend)
+        gradient_one(layer, delta, a_in, scale, dW, db, last - first, accumulate)
     else:
-        gradient_product(layer, delta, a_in, dW, db, n, last - first, accumulate or descend,
+        gradient_product(layer, delta, a_in, dW, db, n, last - first, accumulate,
                          (layer.in_parts & GRADIENT) != 0 and not skips_zeros(layer, a_in, n))
 
 
@@ -282,8 +281,7 @@ cdef void forward_pass(
     """Every layer's z and a, rows first … first + n - 1."""
     cdef int l
     for l in range(net.n_layers):
-        dense_forward(&net.layers[l], x if l == 0 else <const floating *> net.layers[l - 1].a,
-                      first, n, padded)
+        dense_forward(&net.layers[l], inputs_of(net, l, x), first, n, padded)
 
 
 cdef void backward_pass(
@@ -313,13 +311,25 @@ cdef void gradient_pass(
     bint descend, floating scale,
 ) noexcept nogil:
     """This member's share of every layer's gradient, or of SGD's step."""
-    cdef int l
+    cdef Py_ssize_t first, last
+    cdef floating *dW
+    cdef floating *db
     cdef dense_t *layer
+    cdef int l
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
-        dense_gradient(layer, x if l == 0 else <const floating *> net.layers[l - 1].a, n,
-                       share_begin(me, layer.n_outputs), share_end(me, layer.n_outputs),
-                       accumulate, descend, scale)
+        first, last = share_begin(me, layer.n_outputs), share_end(me, layer.n_outputs)
+        dW = <floating *> (layer.W if descend else layer.dW) + first * layer.n_inputs
+        db = <floating *> (layer.b if descend else layer.db) + first
+        dense_gradient(layer, inputs_of(net, l, x), n, first, last, dW, db,
+                       accumulate or descend, scale)
+
+
+cdef inline const floating *inputs_of(
+    const network_t *net, int l, const floating *x
+) noexcept nogil:
+    """Layer l's a_in: X, or what the layer below gives."""
+    return x if l == 0 else <const floating *> net.layers[l - 1].a
 
 
 cdef double loss_pass(

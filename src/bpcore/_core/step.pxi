@@ -9,6 +9,15 @@ cdef enum:  # what a training step may do with its gradient
     CALM_ONLY
     NO_UPDATE
 
+cdef enum:  # what becomes of a batch's gradient
+    KEPT   # in the network's vector, for who is to look at it or to change it
+    ADDED  # to the weights as it is summed: plain SGD's step
+    SPENT  # on the optimiser's step, a piece of a layer's W after the other
+
+cdef enum:
+    STATE_BYTES = 1048576  # of parameters and all that is kept of each; from here on caches end
+    PIECE_BYTES = 131072   # of a gradient that is to stay in one until it is spent
+
 
 cdef struct training_t:
     network_t net
@@ -89,19 +98,23 @@ cdef double train_step(
     cdef double C = 0, penalties = 0
     cdef int slices = min(slice_count(net, n), t.slices), groups, group, s
     cdef member_t part
-    # Plain SGD needs no gradient kept: it is added to the weights as it is summed.
-    cdef bint descend = (t.rule.kind == SGD and t.rule.momentum == 0 and t.l1 == 0 and t.l2 == 0
-                         and t.clip_norm == 0 and n <= t.block and slices == 1
-                         and guard == UNGUARDED)
-    # Where nobody looks at the gradient before, the update adds the squares' gradient to it.
+    cdef pace_t pace = pace_of(&t.rule, learning_rate, <double> (count + 1))
+    # Where nobody looks at the gradient before, the update adds the squares' gradient to it,
     cdef bint in_one = t.l1 == 0 and t.clip_norm == 0 and guard == UNGUARDED
+    # and where there is none, and one block, the gradient need not even be kept.
+    cdef int way = KEPT
+    if in_one and t.l2 == 0 and n <= t.block and slices == 1:
+        if t.rule.kind == SGD and t.rule.momentum == 0:
+            way = ADDED
+        elif state_bytes(t, p) >= STATE_BYTES:
+            way = SPENT
     choose_sums(net, p, n)
     if t.l1 != 0 or t.l2 != 0:
         penalties = t.penalties if not isnan(t.penalties) else penalties_of(t, p)
         t.penalties = NAN
     if slices == 1:
         take_block(t, 0)
-        C = slice_pass(t, data, p, me, share, first, n, descend, learning_rate)
+        C = slice_pass(t, data, p, me, share, first, n, way, &pace)
     else:
         groups = group_of(me, slices, t.barriers, &part)
         group = me.index % groups
@@ -109,7 +122,7 @@ cdef double train_step(
         for s in range(slices * group // groups, slices * (group + 1) // groups):
             give_gradient(t, p, s)
             C = slice_pass(t, data, p, &part, share, first + n * s // slices,
-                           n * (s + 1) // slices - n * s // slices, False, learning_rate)
+                           n * (s + 1) // slices - n * s // slices, KEPT, &pace)
             if part.index == 0:
                 t.slice_losses[s] = C
         give_gradient(t, p, 0)
@@ -120,13 +133,13 @@ cdef double train_step(
         add_gradients(t, me, p, slices)
     C += penalties
     updated[0] = isfinite(C) and guard != NO_UPDATE
-    if not descend:
+    if way == KEPT:
         if not in_one:
             finish_gradient(t, me, p)
         if updated[0] and guard == CALM_ONLY:
             updated[0] = is_calm(&t.rule, p, largest_gradient(t, me, p), learning_rate)
         if updated[0]:
-            update_share(t, me, p, learning_rate, <double> (count + 1), t.l2 if in_one else 0)
+            update_share(t, me, p, &pace, t.l2 if in_one else 0)
     meet(me)
     return C
 
@@ -144,10 +157,10 @@ cdef double penalties_of(const training_t *t, const floating *p) noexcept nogil:
 
 cdef double slice_pass(
     training_t *t, const stretch_t *data, const floating *p, const member_t *me, double share,
-    Py_ssize_t first, Py_ssize_t n, bint descend, double learning_rate,
+    Py_ssize_t first, Py_ssize_t n, int way, const pace_t *pace,
 ) noexcept nogil:
-    """Forward, backward and the gradient of rows first … first + n - 1, or SGD's step: this
-    member's share. Returns their part of the loss."""
+    """Forward, backward and the gradient of rows first … first + n - 1, or the step that it is
+    spent on: this member's share. Returns their part of the loss."""
     cdef network_t *net = &t.net
     cdef dense_t *last = &net.layers[net.n_layers - 1]
     cdef dense_t *layer
@@ -156,7 +169,7 @@ cdef double slice_pass(
     cdef Py_ssize_t blocks = 1 if n <= t.block else (n + t.block - 1) // t.block
     cdef Py_ssize_t block, done, m, start, mine, after, k
     cdef bint padded = me.threads == 1
-    cdef floating scale = <floating> (-learning_rate if descend else 1.0)
+    cdef floating scale = <floating> (-pace.learning_rate if way == ADDED else 1.0)
     cdef floating *delta
     cdef const floating *x
     cdef const floating *y
@@ -190,7 +203,7 @@ cdef double slice_pass(
             if not net.fused:
                 dense_delta(last, p, mine, after - mine, padded)
             backward_pass(net, <floating *> NULL, mine, after - mine, padded)
-            if descend and m > 1:
+            if way == ADDED and m > 1:
                 for l in range(net.n_layers):
                     layer = &net.layers[l]
                     delta = <floating *> layer.delta
@@ -200,9 +213,12 @@ cdef double slice_pass(
         if me.threads > 1:
             total = sum_of_losses(t.losses, m)
         C += total
-        if descend and not isfinite(C):
+        if way != KEPT and not isfinite(C):
             break
-        gradient_pass(net, x, m, me, block > 0, descend, scale)
+        if way == SPENT:
+            spend_gradient(t, x, m, me, pace)
+        else:
+            gradient_pass(net, x, m, me, block > 0, way == ADDED, scale)
         if block < blocks - 1:
             meet(me)
     return C
@@ -326,12 +342,20 @@ cdef double largest_gradient(training_t *t, const member_t *me, const floating *
     return largest
 
 
+cdef double update_span(
+    training_t *t, const pace_t *pace, floating *g, Py_ssize_t first, Py_ssize_t count, double l2
+) noexcept nogil:
+    """The optimiser's step for parameters first … first + count - 1, whose gradient is g."""
+    return update(&t.rule, pace, <floating *> t.parameters + first, g,
+                  NULL if t.first == NULL else <floating *> t.first + first,
+                  NULL if t.second == NULL else <floating *> t.second + first, count, l2)
+
+
 cdef void update_share(
-    training_t *t, const member_t *me, const floating *p, double learning_rate, double steps,
+    training_t *t, const member_t *me, const floating *p, const pace_t *pace,
     double l2,  # of the penalty whose gradient is still to be added to that of the weights
 ) noexcept nogil:
     """The optimiser's step for this member's share."""
-    cdef pace_t pace = pace_of(&t.rule, learning_rate, steps)
     cdef bint by_arrays = l2 != 0, weights
     cdef Py_ssize_t first = 0, count
     cdef double penalties = 0, squares
@@ -339,15 +363,56 @@ cdef void update_share(
     for span in range(share_spans(t, me, by_arrays)):
         count = share_span(t, me, p, by_arrays, span, &first)
         weights = by_arrays and span % 2 == 0
-        squares = update(&t.rule, &pace, <floating *> t.parameters + first,
-                         <floating *> t.gradient + first,
-                         NULL if t.first == NULL else <floating *> t.first + first,
-                         NULL if t.second == NULL else <floating *> t.second + first, count,
-                         l2 if weights else 0)
+        squares = update_span(t, pace, <floating *> t.gradient + first, first, count,
+                              l2 if weights else 0)
         if weights:
             penalties += penalty_of_squares(l2, squares)
     if by_arrays and me.threads == 1:
         t.penalties = penalties
+
+
+cdef Py_ssize_t state_bytes(const training_t *t, const floating *p) noexcept nogil:
+    """Bytes that an optimiser's step goes through: parameters, gradient and the rule's vectors."""
+    return t.n_parameters * <Py_ssize_t> sizeof(p[0]) * (
+        2 + (t.first != NULL) + (t.second != NULL))
+
+
+cdef Py_ssize_t piece_rows(const dense_t *layer, Py_ssize_t n, const floating *p) noexcept nogil:
+    """Outputs whose gradient is summed and spent at a time: all where a_in, which every piece goes
+    through, is larger than the pieces would be, or is packed for the matrix unit."""
+    cdef Py_ssize_t rows = PIECE_BYTES // (layer.n_inputs * <Py_ssize_t> sizeof(p[0]))
+    rows = rows // TILE_ROWS * TILE_ROWS
+    return layer.n_outputs if rows < n or layer.in_parts & GRADIENT else rows
+
+
+cdef void spend_gradient(
+    training_t *t, const floating *x, Py_ssize_t n, const member_t *me, const pace_t *pace
+) noexcept nogil:
+    """Gradient and optimiser's step of a piece of W after the other: this member's share.
+
+    Each piece's gradient takes the place of the last one's: it never leaves the cache.
+    """
+    cdef Py_ssize_t begin, end, first, last, rows, position
+    cdef floating *dW
+    cdef floating *db
+    cdef dense_t *layer
+    cdef int l
+    for l in range(t.net.n_layers - 1, -1, -1):
+        layer = &t.net.layers[l]
+        begin, end = share_begin(me, layer.n_outputs), share_end(me, layer.n_outputs)
+        dW = <floating *> layer.dW + begin * layer.n_inputs
+        db = <floating *> layer.db + begin
+        rows = piece_rows(layer, n, x)
+        first = begin
+        while first < end:
+            last = first + rows if end - first > rows else end
+            dense_gradient(layer, inputs_of(&t.net, l, x), n, first, last, dW,
+                           db + (first - begin), False, <floating> 1)
+            position = <floating *> layer.W - <floating *> t.parameters + first * layer.n_inputs
+            update_span(t, pace, dW, position, (last - first) * layer.n_inputs, 0)
+            first = last
+        position = <floating *> layer.b - <floating *> t.parameters + begin
+        update_span(t, pace, db, position, end - begin, 0)
 
 
 cdef Py_ssize_t run_stretch(
