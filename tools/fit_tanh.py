@@ -1,27 +1,49 @@
 """Fit the polynomials of `tanh_table.h` and print them as its coefficients.
 
-    python tools/fit_tanh.py
+    python tools/fit_tanh.py float32
+    python tools/fit_tanh.py float64
 
-In each stretch tanh(lo + t) = c0 + c1 t + ... + c5 t^5, with the smallest largest relative error:
-least squares, weighted anew until all extremes are alike (C. L. Lawson 1961). The coefficients are
-rounded to float32 one after the other, from c0 on, and those that follow are fitted to what the
-rounding left. Needs a long double of more digits than a double.
+In each stretch tanh(lo + t) = c0 + c1 t + c2 t^2 + ..., with a small largest relative error. For
+float32 it is the smallest: least squares, weighted anew until all extremes are alike (C. L. Lawson
+1961). For float64, where that would take hours, it is least squares at Chebyshev's nodes, in 50
+digits, to 0.2 ulp. The coefficients are rounded one after the other, from c0 on, and those that
+follow are fitted to what the rounding left. Needs a long double of more digits than a double, and
+mpmath for float64.
 """
 
+import sys
+from typing import NamedTuple
+
 import numpy as np
+from mpmath import cos, matrix, mp, mpf, pi, qr_solve, tanh
 
-DEGREE = 5
-LAST = 9  # index of the stretch from 9.5 on, where tanh rounds to 1
+NODES = 44  # in a stretch of float64
 
 
-def stretches():
-    """Yield (index, beginning, length): quarters of the octaves of u + 1/2, from u = 0 to 9.5."""
-    for exponent in range(-1, 4):
+class Table(NamedTuple):
+    """How a type's numbers fall into stretches: quarters of the octaves of u + offset."""
+
+    degree: int
+    entries: int
+    offset: float
+    bias: int  # of the type's exponent
+    end: float  # from a stretch that begins here on tanh rounds to 1
+
+
+TABLES = {
+    "float32": Table(5, 32, 0.5, 127, 9.5),
+    "float64": Table(14, 16, 1.5, 1023, 20.0),
+}
+
+
+def stretches(table):
+    """Yield (index, beginning, length), from u = 0 to the end."""
+    for exponent in range(-1, 5):
         for quarter in range(4):
             length = 2.0**exponent / 4
-            beginning = 2.0**exponent + quarter * length - 0.5
-            if beginning < 9.5:
-                yield (exponent + 127) % 8 * 4 + quarter, beginning, length
+            beginning = 2.0**exponent + quarter * length - table.offset
+            if 0 <= beginning <= table.end:
+                yield ((exponent + table.bias) * 4 + quarter) % table.entries, beginning, length
 
 
 def minimax(powers, wanted, weights):
@@ -38,29 +60,53 @@ def minimax(powers, wanted, weights):
     return c
 
 
-def fit(beginning, length):
-    """Return c0, ..., c5 of one stretch, rounded to float32."""
+def fit_float32(degree, beginning, length):
+    """Return c0, c1, ... of one stretch, rounded to float32."""
     nodes = np.cos(np.pi * (np.arange(400) + 0.5) / 400).astype(np.longdouble)
     t = np.longdouble(length) * (1 + nodes) / 2
     f = np.tanh(np.longdouble(beginning) + t)
     # Small arguments keep their relative precision only with exactly 0 + 1 t.
     fixed = [0.0, 1.0] if beginning == 0 else []
-    while len(fixed) <= DEGREE:
+    while len(fixed) <= degree:
         rest = f - sum(np.longdouble(c) * t**k for k, c in enumerate(fixed))
-        powers = np.stack([(t / length) ** k for k in range(len(fixed), DEGREE + 1)], axis=1)
+        powers = np.stack([(t / length) ** k for k in range(len(fixed), degree + 1)], axis=1)
         c = minimax(powers, rest, 1 / f)[0] / length ** len(fixed)
         fixed.append(float(np.float32(c)))
     return fixed
 
 
-def main():
-    table = np.zeros((DEGREE + 1, 32))
-    table[0, LAST] = 1
-    for index, beginning, length in stretches():
-        table[:, index] = fit(beginning, length)
-    for row in table:
-        print("{" + ", ".join(f"{c:.9g}" for c in row) + "},")
+def fit_float64(degree, beginning, length):
+    """Return c0, c1, ... of one stretch, rounded to float64."""
+    x = [(1 + cos(pi * (k + mpf(1) / 2) / NODES)) / 2 for k in range(NODES)]
+    f = [tanh(beginning + length * xk) for xk in x]
+    fixed = [0.0, 1.0] if beginning == 0 else []
+    while len(fixed) <= degree:
+        first = len(fixed)
+        powers = matrix(NODES, degree + 1 - first)
+        rest = matrix(NODES, 1)
+        for i in range(NODES):
+            t = length * x[i]
+            rest[i] = (f[i] - sum(mpf(c) * t**k for k, c in enumerate(fixed))) / f[i]
+            for k in range(first, degree + 1):
+                powers[i, k - first] = x[i] ** k / f[i]
+        c, _ = qr_solve(powers, rest)
+        fixed.append(float(c[0] / mpf(length) ** first))
+    return fixed
+
+
+def main(name):
+    mp.dps = 50
+    table = TABLES[name]
+    fit, digits = {"float32": (fit_float32, 9), "float64": (fit_float64, 17)}[name]
+    coefficients = np.zeros((table.degree + 1, table.entries))
+    for index, beginning, length in stretches(table):
+        if beginning == table.end:
+            coefficients[0, index] = 1
+        else:
+            coefficients[:, index] = fit(table.degree, beginning, length)
+    for row in coefficients:
+        print("{" + ", ".join(f"{c:.{digits}g}" for c in row) + "},")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

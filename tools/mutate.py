@@ -444,7 +444,13 @@ return <floating> (limit / norm) => return <floating> (1 / norm)
 src/bpcore/_math/tanh_table.h
 _mm512_srli_epi32(_mm512_castps_si512(w[v]), 21) => _mm512_srli_epi32(_mm512_castps_si512(w[v]), 20)
 t[v] = u[v] - (w[v] - half) => t[v] = u[v] - w[v]
-sign, 0xf8 => sign, 0xfc
+1@ sign, 0xf8 => sign, 0xfc
+2@ sign, 0xf8 => sign, 0xfc
+_mm512_srli_epi64(_mm512_castpd_si512(w[v]), 50) => _mm512_srli_epi64(_mm512_castpd_si512(w[v]), 49)
+t[v] = u[v] - (w[v] - offset) => t[v] = u[v] - w[v]
+_mm512_min_pd(largest, _mm512_abs_pd((__m512d)z[v])) => _mm512_min_pd(_mm512_abs_pd((__m512d)z[v]), largest)
+_mm512_set1_pd(20.0) => _mm512_set1_pd(16.0)
+int k = 13; => int k = 12;
 _mm512_min_ps(largest, _mm512_abs_ps((__m512)z[v])) => _mm512_min_ps(_mm512_abs_ps((__m512)z[v]), largest)
 _mm512_set1_ps(10.0f) => _mm512_set1_ps(8.0f)
 

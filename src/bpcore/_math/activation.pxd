@@ -246,6 +246,14 @@ cdef inline bint is_often_zero(int activation) noexcept nogil:
     return activation in (RELU, HARD_SIGMOID)
 
 
+cdef inline void tanh_block(floating *a, Py_ssize_t count) noexcept nogil:
+    """tanh_by_table of either type"""
+    if floating is float:
+        tanh_by_table(<vf32 *> a, count)
+    else:
+        tanh_by_table(<vf64 *> a, count)
+
+
 cdef inline void activate(
     int activation,    # any but SOFTMAX
     floating *a,       # IN z, OUT a (count,)
@@ -258,8 +266,8 @@ cdef inline void activate(
     elif activation == SIGMOID:
         for k in range(count): a[k] = sigmoid(a[k])
     elif activation == TANH:
-        if floating is float and TANH_TABLE:
-            tanh_by_table(<vf32 *> a, count)
+        if TANH_TABLE:
+            tanh_block(a, count)
         else:
             for k in range(count): a[k] = tanh_(a[k])
     elif activation == RELU:
