@@ -228,8 +228,14 @@ def test_clip_norm(called, dtype, level, rng):
 class TestBlocks:
     """A batch longer than the block that stays in the cache is added up block by block."""
 
-    # (sizes, batch): blocks end after a few thousand rows of a small net, and after 240 of a large.
-    CASES = (((3, 4, 2), 6500), ((30, 200, 160, 3), 1000))
+    # (sizes, batch): blocks end after a few thousand rows of a small net, and after 240 of a large;
+    # of a single output ∂C/∂a becomes δ a few rows at a time, or one.
+    CASES = (
+        ((3, 4, 2), 6500),
+        ((30, 200, 160, 3), 1000),
+        ((5, 210, 1), 130),
+        ((2, 4100, 1), 11),
+    )
 
     @pytest.mark.parametrize(("name", "l2"), [("SGD", 0.0), ("SGD", 1e-3), ("Adam", 0.0)])
     @pytest.mark.parametrize(("sizes", "n"), CASES)

@@ -261,6 +261,8 @@ W, depth, columns, 5, 4) => W, depth, columns, 4, 4)
 W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
 
 src/bpcore/_math/affine.pxd
+d = broadcast(delta, i) => d = broadcast(delta, 0)
+store_part(da_in, whole, d * load_part(w, whole, left), left) => pass
 transpose(at(dW, m * ld), ld, part, panel, wide, n_inputs) => transpose(dW, ld, part, panel, wide, n_inputs)
 at(b, main), a_in => b, a_in
 at(W, n_inputs - thin), n_inputs, room => W, n_inputs, room
@@ -462,6 +464,7 @@ src/bpcore/_math/team.pxd
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/passes.pxi
+n = rows if last - first > rows else last - first => n = rows
 layer.unclean = True => layer.unclean = False
 return nothing == 0 or all_finite( => return True or all_finite(
 nothing += <floating> 0 * z[i * layer.n_outputs] => nothing += <floating> 0 * z[0]

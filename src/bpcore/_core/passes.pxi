@@ -5,6 +5,7 @@ module, and what is compiled once keeps it small.
 """
 cdef enum:
     PIECE = 1024  # elements that activation_pass copies at a time
+    NEAR = 16384  # bytes of ∂C/∂a that leave room for as many of a in the first-level cache
     WORTH_SKIPPING = 30  # percent of nonzeros, below which not even the matrix unit is faster
 
 
@@ -284,6 +285,25 @@ cdef void forward_pass(
         dense_forward(&net.layers[l], inputs_of(net, l, x), first, n, padded)
 
 
+cdef void delta_below(
+    dense_t *layer, dense_t *below, const floating *p, Py_ssize_t first, Py_ssize_t n, bint padded
+) noexcept nogil:
+    """∂C/∂a_in = δ W and, of the layer below, δ = ∂C/∂a · σ'(z); rows as in backward_pass.
+
+    A single output's product is no work but writing it down: some rows at a time, which are still
+    near when they become δ. What whole vectors reach of the next rows is overwritten by theirs.
+    """
+    cdef floating *da = <floating *> (below.delta if below.da == NULL else below.da)
+    cdef Py_ssize_t last = first + n, rows = n
+    if n > 1 and layer.n_outputs == 1:
+        rows = max(<Py_ssize_t> 1, NEAR // (layer.n_inputs * <Py_ssize_t> sizeof(p[0])))
+    while first < last:
+        n = rows if last - first > rows else last - first
+        dense_backward(layer, da, first, n, padded)
+        dense_delta(below, p, first, n, padded)
+        first += n
+
+
 cdef void backward_pass(
     network_t *net, floating *dx, Py_ssize_t first, Py_ssize_t n, bint padded
 ) noexcept nogil:
@@ -298,10 +318,7 @@ cdef void backward_pass(
         if net.layers[l].narrow and below.narrow and padded and below.da == NULL:
             narrow_backward(&net.layers[l], below, dx)
             continue
-        dense_backward(&net.layers[l],
-                       <floating *> (below.delta if below.da == NULL else below.da), first, n,
-                       padded)
-        dense_delta(below, <const floating *> dx, first, n, padded)
+        delta_below(&net.layers[l], below, <const floating *> dx, first, n, padded)
     if dx != NULL:
         dense_backward(&net.layers[0], dx, first, n, False)
 

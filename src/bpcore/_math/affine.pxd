@@ -20,7 +20,7 @@ from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
 from bpcore._math.skip cimport SKIP_WORK, found, looks, skipping_cost, skipping_product
 from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
-    LANES_F32, LANES_F64, ZEROS, at, element_size, lanes, load, load_part, store, store_part, vec,
+    LANES_F32, LANES_F64, ZEROS, at, broadcast, element_size, lanes, load, load_part, store, store_part, vec,
     vf32, vf64, zero,
 )
 
@@ -87,6 +87,24 @@ cdef inline void affine_forward(
                 by_lanes, rest, in_parts, <vf64 *> work, packed)
 
 
+cdef inline void scaled_rows(
+    const vec *delta, const vec *w, vec *da_in, Py_ssize_t n, Py_ssize_t n_inputs
+) noexcept nogil:
+    """∂C/∂a_in = δ wᵀ of a single output, row after row"""
+    cdef Py_ssize_t i, k, width = lanes(w), whole = n_inputs // width * width
+    cdef int left = <int> (n_inputs - whole)
+    cdef vec d
+    for i in range(n):
+        d = broadcast(delta, i)
+        k = 0
+        while k < whole:
+            store(da_in, k, d * load(w, k))
+            k += width
+        if left:
+            store_part(da_in, whole, d * load_part(w, whole, left), left)
+        da_in = at(da_in, n_inputs)
+
+
 cdef inline void backward(
     const vec *delta, const vec *W, vec *da_in,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, int *rest, bint in_parts,
@@ -97,6 +115,9 @@ cdef inline void backward(
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(da_in, n_inputs, NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
                          n_inputs, n_outputs, work, NULL)
+        return
+    if n_outputs == 1:
+        scaled_rows(delta, W, da_in, n, n_inputs)
         return
     if thin * n_outputs > THIN_ROOM:
         thin = 0
