@@ -190,7 +190,9 @@ class TestALookBefore:
         self.refused_at_once(trainer, X, Y, looks)
 
     def test_losses_that_are_called(self, looks, rng):
-        loss = lambda a, Y: (float(np.mean((a - Y) ** 2)), 2 * (a - Y) / len(a))  # noqa: E731
+        def loss(a, Y):
+            return float(np.mean((a - Y) ** 2)), 2 * (a - Y) / len(a)
+
         net = bp.mlp((20, 5, 2), loss=loss, dtype="float32", rng=0)
         trainer = bp.Trainer(net, batch_size=7)
         X, Y = data_of(trainer, rng)

@@ -1,6 +1,7 @@
 /* The products' one entry to their tiles, which are most of a module: `panel_product` compiled
- * once for each type and kind, in _core/passes.pxi, and not once in every product. Cython makes functions that
- * are not inline only in a .pyx; this is how the formulas in .pxd files come to call them.
+ * once for each type and kind, in _core/passes.pxi, and not once in every product. Cython makes
+ * functions that are not inline only in a .pyx; this is how the formulas in .pxd files come to
+ * call them.
  */
 #ifndef BPCORE_PANEL_H
 #define BPCORE_PANEL_H
@@ -23,6 +24,7 @@ static void bpcore_wide_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_
                             const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
                             const void *b, Py_ssize_t ldb, Py_ssize_t full, Py_ssize_t rows,
                             Py_ssize_t columns, Py_ssize_t depth);
+
 /* And skip_panel, likewise. */
 static void bpcore_skip_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
                             const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
