@@ -256,7 +256,7 @@ acc[r * columns + m] += ar[r] * wm\n        k += width => acc[r * columns + m] =
 left = <int> (depth - k) => left = 0
 wm = load_part(W, m * depth + k, left) => wm = load_part(W, m * depth + k, 1)
 store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m)) => store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], bias)
-dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1) => dot_tile(at(z, m), ldz, bias, a, at(W, m * depth), depth, rows, 1)
+dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1, False) => dot_tile(at(z, m), ldz, bias, a, at(W, m * depth), depth, rows, 1, False)
 W, depth, columns, 5, 4) => W, depth, columns, 4, 4)
 W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
 
@@ -458,6 +458,7 @@ _mm512_set1_ps(10.0f) => _mm512_set1_ps(8.0f)
 
 src/bpcore/_math/network.pxd
 or (net.fused and l == net.n_layers - 1) => or False
+if layer.chosen_for == n: => if layer.chosen_for >= 1:
 
 src/bpcore/_math/team.pxd
 (me.threads - group + groups - 1) // groups => (me.threads - group) // groups

@@ -13,7 +13,7 @@ are computed in those two ways, so that widths have no cliffs.
 """
 from cython cimport floating
 
-from bpcore._math.dots cimport product_of_dots
+from bpcore._math.dots cimport product_of_dots, thin_columns
 from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
@@ -31,25 +31,12 @@ cdef enum:
     THIN_ROOM = 512  # elements of W that backward copies for thin columns, at most
 
 
-cdef inline Py_ssize_t thin_columns(
-    const vec *p, Py_ssize_t columns, Py_ssize_t depth
-) noexcept nogil:
-    """Columns beyond whole vectors, where their dot products cost less than tiles; else 0.
-
-    Counted as in sums_by_dots.
-    """
-    cdef Py_ssize_t width = lanes(p), left = columns % width
-    if columns > width and left * ((depth + width - 1) // width + 6) < depth:
-        return left
-    return 0
-
-
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint by_lanes,
     int *rest, bint in_parts, vec *work, packed_t *packed,
 ) noexcept nogil:
-    cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(z, n_outputs, n_inputs)
+    cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(lanes(z), n_outputs, n_inputs)
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, n_outputs,
                          n_inputs, work, packed)
@@ -111,7 +98,7 @@ cdef inline void backward(
     vec *work,
 ) noexcept nogil:
     cdef vec room[THIN_ROOM]
-    cdef Py_ssize_t thin = thin_columns(da_in, n_inputs, n_outputs)
+    cdef Py_ssize_t thin = thin_columns(lanes(da_in), n_inputs, n_outputs)
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(da_in, n_inputs, NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
                          n_inputs, n_outputs, work, NULL)

@@ -4,8 +4,8 @@ A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
 from bpcore._math.vector cimport (
-    TILE_ROWS, add_element, at, everywhere, lanes, load, load_part, store, store_sum, store_sums,
-    vec, zero,
+    TILE_ROWS, add_element, at, everywhere, lanes, load, load_part, prefetch, store, store_sum,
+    store_sums, vec, zero,
 )
 
 
@@ -35,8 +35,9 @@ cdef inline void dot_tile(
     const vec *a,      # IN  (rows, depth)
     const vec *W,      # IN  (columns, depth)
     Py_ssize_t depth,
-    int rows,          # rows and columns are constants at every call
+    int rows,          # rows, columns and ahead are constants at every call
     int columns,
+    bint ahead,        # fetch as many rows of a behind these
 ) noexcept nogil:
     """z[r, m] = bias[m] + Σ_k a[r, k] W[m, k]"""
     cdef vec acc[20]
@@ -49,6 +50,8 @@ cdef inline void dot_tile(
     while k + width <= depth:
         for r in range(rows):
             ar[r] = load(a, r * depth + k)
+            if ahead:
+                prefetch(at(a, (rows + r) * depth + k))
         for m in range(columns):
             wm = load(W, m * depth + k)
             for r in range(rows):
@@ -74,20 +77,43 @@ cdef inline void dot_rows(
     vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
     Py_ssize_t depth, Py_ssize_t columns, int rows, int wide,
 ) noexcept nogil:
-    """z = a Wᵀ + b for `rows` samples, `wide` outputs at a time (both constants)."""
+    """z = a Wᵀ + b for `rows` samples, `wide` outputs at a time (both constants).
+
+    The first outputs' tile is the one that takes the samples from afar; it fetches the next ones,
+    as a processor does not foresee where so many rows begin. So does a last tile of two or three,
+    which may be the first, and has the time.
+    """
     cdef Py_ssize_t m = 0
+    if rows > 1 and wide <= columns:
+        dot_tile(z, ldz, bias, a, W, depth, rows, wide, True)
+        m = wide
     while m + wide <= columns:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, wide)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, wide, False)
         m += wide
     if wide > 4 and m + 4 <= columns:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 4)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 4, False)
         m += 4
     if columns - m == 3:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 3)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 3, rows > 1)
     elif columns - m == 2:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 2)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 2, rows > 1)
     elif columns - m == 1:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1, False)
+
+
+cdef inline double cost_of_dots(
+    Py_ssize_t width, Py_ssize_t count, Py_ssize_t depth
+) noexcept nogil:
+    """Of so many dot products, in multiply-adds of whole vectors: to add up the lanes is worth 6."""
+    return count * ((depth + width - 1) // width + 6)
+
+
+cdef inline Py_ssize_t thin_columns(
+    Py_ssize_t width, Py_ssize_t columns, Py_ssize_t depth
+) noexcept nogil:
+    """Columns beyond whole vectors, where their dot products cost less than tiles; else 0."""
+    cdef Py_ssize_t left = columns % width
+    return left if columns > width and cost_of_dots(width, left, depth) < depth else 0
 
 
 cdef inline Py_ssize_t dot_groups(Py_ssize_t n) noexcept nogil:

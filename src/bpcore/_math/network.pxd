@@ -3,13 +3,13 @@ from cython cimport floating
 
 from bpcore._math.activation cimport SOFTMAX, derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
-from bpcore._math.dots cimport dot_groups
+from bpcore._math.dots cimport cost_of_dots, dot_groups, thin_columns
 from bpcore._math.few_outputs cimport suits_lanes
 from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
 from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, packed_t, parts_pay
 from bpcore._math.skip cimport SKIP_WORK
 from bpcore._math.tile cimport WORK
-from bpcore._math.vector cimport LANES_F32, LANES_F64
+from bpcore._math.vector cimport LANES_F32, LANES_F64, TILE_ROWS
 
 
 cdef enum:  # products of a layer, as bits
@@ -42,14 +42,15 @@ cdef struct dense_t:
     void *a       # a may be z: see keeps_z
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
+    Py_ssize_t chosen_for  # samples of a batch, for which these four were chosen; 0: not yet
     bint by_dots   # how the forward product is summed: dot products,
     bint by_lanes  # or samples along the lanes; else tiles
-    bint narrow   # one sample, whose inputs and outputs each fit into a vector
+    int in_parts   # which of its products the matrix unit computes
+    bint narrow    # one sample, whose inputs and outputs each fit into a vector
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
     bint watched  # forward looks whether a_in is finite, and
     bint unclean  # that it once was not
     int rests[LOOKS]  # for how many products it is not
-    int in_parts  # which of its products the matrix unit computes
     void *work    # room of work_size elements for a product, or NULL
     packed_t packed  # what is ready for the matrix unit's forward product
 
@@ -83,21 +84,23 @@ cdef inline Py_ssize_t whole_vectors(const floating *p, Py_ssize_t count) noexce
 cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_t n) noexcept nogil:
     """Whether dot products cost less than turning W round and running tiles.
 
-    Counted in multiply-adds of whole vectors: adding up the lanes of a dot product
-    is worth 6, turning one weight round 0.45, a vector of W that comes from beyond
-    the second-level cache 8: dot products fetch W again for each group of rows
+    Counted in multiply-adds of whole vectors: beginning and ending a tile is worth
+    20, turning one weight round 0.45, a vector of W that comes from beyond the
+    second-level cache 8: dot products fetch W again for each group of rows
     (docs/kernels.md has the measurements). Decided once for a batch, so that all
     of its rows are summed alike, whichever block or thread they fall to; and alike
     for all batches of MANY rows or more.
     """
     cdef Py_ssize_t width = vector_length(p), i = layer.n_inputs, o = layer.n_outputs
-    cdef Py_ssize_t panels = (o + 2 * width - 1) // (2 * width)
+    cdef Py_ssize_t thin = thin_columns(width, o, i), vectors = (o - thin + width - 1) // width
+    cdef Py_ssize_t panels = (vectors + 1) // 2
     cdef Py_ssize_t beyond = (i * o - NEAR_BYTES // <Py_ssize_t> sizeof(p[0])) // width
     cdef double dots, tiles
     n = MANY if n > MANY else n
     beyond = 0 if beyond < 0 else beyond
-    dots = n * o * ((i + width - 1) // width + 6) + 8.0 * beyond * dot_groups(n)
-    tiles = n * i * ((o + width - 1) // width) + 0.45 * i * 2 * width * panels + 8.0 * beyond
+    dots = n * cost_of_dots(width, o, i) + 8.0 * beyond * dot_groups(n)
+    tiles = n * (i * vectors + cost_of_dots(width, thin, i)) + 8.0 * beyond
+    tiles += panels * (0.45 * i * 2 * width + 20.0 * ((n + TILE_ROWS - 1) // TILE_ROWS))
     return n == 1 or dots < tiles
 
 
@@ -125,6 +128,9 @@ cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) no
     cdef int l
     for l in range(net.n_layers):
         layer = &net.layers[l]
+        if layer.chosen_for == n:
+            continue
+        layer.chosen_for = n
         layer.by_dots = sums_by_dots(layer, p, n)
         layer.by_lanes = suits_lanes(vector_length(p), n, layer.n_inputs, layer.n_outputs)
         layer.in_parts = products_in_parts(layer, p, n)
