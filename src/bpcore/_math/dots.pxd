@@ -104,7 +104,7 @@ cdef inline void dot_rows(
 cdef inline double cost_of_dots(
     Py_ssize_t width, Py_ssize_t count, Py_ssize_t depth
 ) noexcept nogil:
-    """Of so many dot products, in multiply-adds of whole vectors: to add up the lanes is worth 6."""
+    """Of so many dot products, in multiply-adds of vectors: to add up the lanes is worth 6."""
     return count * ((depth + width - 1) // width + 6)
 
 
