@@ -48,8 +48,9 @@ MATH_FLAGS = [
     "-ffp-contract=fast",  # a * b + c is one fused multiply-add where the level has it
     "-g0",  # debug information would make each module four times as large
 ]
-# GCC's alone: clearing a tile's sums is then no `rep stos` of memory that nobody reads.
-NO_MEMSET = "-fno-tree-loop-distribute-patterns"
+# GCC's alone: clearing a tile's sums is then no `rep stos` of memory that nobody reads; and on
+# aarch64 (x86 has that pass off) a tile's loads are not moved up, past the end of the registers.
+GCC_FLAGS = ["-fno-tree-loop-distribute-patterns", "-fno-schedule-insns"]
 # The tile kernels are written with sizes that become constants only once they are inlined.
 INLINE = "inline __attribute__((always_inline, unused))"
 
@@ -121,7 +122,7 @@ class BuildLevels(build_ext):
 
         self.use_clang_cl()
         msvc = self.compiler.compiler_type == "msvc"
-        self.gcc_flags = [NO_MEMSET] if not msvc and self.accepts(NO_MEMSET) else []
+        self.gcc_flags = [flag for flag in GCC_FLAGS if not msvc and self.accepts(flag)]
         for extension in self.extensions:
             extension.include_dirs += [str(MATH), numpy.get_include()]
             extension.define_macros += [

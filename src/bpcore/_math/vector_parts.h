@@ -92,6 +92,37 @@ static inline void store_part_f64(double *p, vf64 x, int count) { store_upto2(p,
 
 #endif
 
+#elif defined(VECTORS_NEON)
+
+/* The compiler is kept from knowing that a load and the store after it branch on one count: it would
+ * make one branch of the two, and a product and its sum on two sides of a branch are not fused. */
+static inline vf32 load_part_f32(const float *p, int count) {
+    float32x4_t x = vdupq_n_f32(0);
+    __asm__("" : "+r"(count));
+    if (count >= 4) return (vf32)vld1q_f32(p);
+    if (count == 1) return (vf32)vld1q_lane_f32(p, x, 0);
+    x = vcombine_f32(vld1_f32(p), vdup_n_f32(0));
+    return (vf32)(count == 2 ? x : vld1q_lane_f32(p + 2, x, 2));
+}
+static inline vf64 load_part_f64(const double *p, int count) {
+    __asm__("" : "+r"(count));
+    return (vf64)(count >= 2 ? vld1q_f64(p) : vld1q_lane_f64(p, vdupq_n_f64(0), 0));
+}
+static inline void store_part_f32(float *p, vf32 x, int count) {
+    float32x4_t y = (float32x4_t)x;
+    if (count >= 4) { vst1q_f32(p, y); return; }
+    if (count & 2) {
+        vst1_f32(p, vget_low_f32(y));
+        y = vextq_f32(y, y, 2);
+        p += 2;
+    }
+    if (count & 1) vst1q_lane_f32(p, y, 0);
+}
+static inline void store_part_f64(double *p, vf64 x, int count) {
+    if (count >= 2) vst1q_f64(p, (float64x2_t)x);
+    else vst1q_lane_f64(p, (float64x2_t)x, 0);
+}
+
 #else
 
 static inline vf32 load_part_f32(const float *p, int count) {

@@ -113,6 +113,24 @@ static inline double sum_f64(vf64 x) {
 }
 static inline vf64 wide_f32(const float *p) { return (vf64)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
 
+#elif defined(VECTORS_NEON)
+
+static inline float sum_f32(vf32 x) {
+    float32x4_t y = (float32x4_t)x;
+    return vpadds_f32(vadd_f32(vget_low_f32(y), vget_high_f32(y)));
+}
+static inline double sum_f64(vf64 x) { return vpaddd_f64((float64x2_t)x); }
+static inline vf64 wide_f32(const float *p) { return (vf64)vcvt_f64_f32(vld1_f32(p)); }
+/* lane i + lane i + 2 of both */
+static inline float32x4_t halves_of_2(vf32 x0, vf32 x1) {
+    float32x4_t a = (float32x4_t)x0, b = (float32x4_t)x1;
+    return vaddq_f32(vcombine_f32(vget_low_f32(a), vget_low_f32(b)),
+                     vcombine_f32(vget_high_f32(a), vget_high_f32(b)));
+}
+static inline float32x4_t sums_of_4(vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    return vpaddq_f32(halves_of_2(x0, x1), halves_of_2(x2, x3));
+}
+
 #else
 
 static inline float sum_f32(vf32 x) {
@@ -137,6 +155,15 @@ static inline vf64 wide_f32(const float *p) {
 
 #endif
 
+#if defined(VECTORS_NEON)
+static inline void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
+    vst1q_f32(p, vaddq_f32(vld1q_f32(start), sums_of_4(x0, x1, x2, x3)));
+}
+static inline void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf64 x2, vf64 x3) {
+    vst1q_f64(p, vaddq_f64(vld1q_f64(start), vpaddq_f64((float64x2_t)x0, (float64x2_t)x1)));
+    vst1q_f64(p + 2, vaddq_f64(vld1q_f64(start + 2), vpaddq_f64((float64x2_t)x2, (float64x2_t)x3)));
+}
+#else
 static inline void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
     p[0] = start[0] + sum_f32(x0); p[1] = start[1] + sum_f32(x1);
     p[2] = start[2] + sum_f32(x2); p[3] = start[3] + sum_f32(x3);
@@ -145,6 +172,7 @@ static inline void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf
     p[0] = start[0] + sum_f64(x0); p[1] = start[1] + sum_f64(x1);
     p[2] = start[2] + sum_f64(x2); p[3] = start[3] + sum_f64(x3);
 }
+#endif
 #if defined(VECTORS_AVX2)
 static inline __m128 sums_of_4(vf32 x0, vf32 x1, vf32 x2, vf32 x3) {
     __m256 a = (__m256)x0, b = (__m256)x1, c = (__m256)x2, d = (__m256)x3;
@@ -176,6 +204,15 @@ static inline vf64 sums_f64(const vf64 *x, int count) {
     __m128d a = (__m128d)x[0], b = (__m128d)x[1];
     (void)count;
     return (vf64)_mm_add_pd(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b));
+}
+#elif defined(VECTORS_NEON)
+static inline vf32 sums_f32(const vf32 *x, int count) {
+    (void)count;
+    return (vf32)sums_of_4(x[0], x[1], x[2], x[3]);
+}
+static inline vf64 sums_f64(const vf64 *x, int count) {
+    (void)count;
+    return (vf64)vpaddq_f64((float64x2_t)x[0], (float64x2_t)x[1]);
 }
 #else
 static inline vf32 sums_f32(const vf32 *x, int count) {
