@@ -33,7 +33,7 @@ TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
-    *("stretches", "parts", "first_look", "trainer"),
+    *("small_steps", "stretches", "parts", "first_look", "trainer"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -208,8 +208,10 @@ src/bpcore/_math/tile.pxd
 for _k in range(full if edge else depth): => for _k in range(1, full if edge else depth):
 for _k in range(full, depth): => for _k in range(full + 1, depth):
 bk[v] = load_part(b, v * width, count) => bk[v] = load_part(b, v * width, 1)
-acc[r * vectors + v] = load_part(init, r * ld_init + v * width, count) => acc[r * vectors + v] = zero(c)
-acc[r * vectors + v] = load(init, r * ld_init + v * width) => acc[r * vectors + v] = zero(c)
+acc[r * vectors + v] = load_part(start, r * ld_start + v * width, count) => acc[r * vectors + v] = zero(c)
+acc[r * vectors + v] = load(start, r * ld_start + v * width) => acc[r * vectors + v] = zero(c)
+cdef bint ends = ends_with_init(depth, ld_init) => cdef bint ends = False
+DEPTH = 264 => DEPTH = 256
 store_part(c, r * ldc + v * width, acc[r * vectors + v], count) => store(c, r * ldc + v * width, acc[r * vectors + v])
 a4 = at(a, 4 * a_row) if rows > 4 else a => a4 = at(a, 3 * a_row) if rows > 4 else a
 a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 else a
@@ -271,7 +273,8 @@ at(a_in, main), at(dW, main) => a_in, at(dW, main)
 part if accumulate or k > 0 else NULL => part if accumulate else NULL
 at(delta, k * ld_delta + m), ld_delta => at(delta, k * ld_delta), ld_delta
 at(a_in, k * ld), 1, ld => a_in, 1, ld
-acc[v] = load_part(db, v * width, left) if accumulate else zero(db) => acc[v] = zero(db)
+acc[v] += load_part(db, v * width, left) => pass
+deep = part_of(n, DEPTH), m = 0 => deep = DEPTH, m = 0
 load_part(delta, (i + k) * ld_delta + v * width, left) => load_part(delta, i * ld_delta + v * width, left)
 acc[v] += load_part(delta, i * ld_delta + v * width, left)\n        i += 1 => i += 1
 bias_sums(at(delta, m), ld_delta, at(db, m), n, accumulate, 1, => bias_sums(delta, ld_delta, at(db, m), n, accumulate, 1,
@@ -324,7 +327,9 @@ src/bpcore/_math/shallow.pxd
 if edge and v == vectors - 1 and k >= full: => if edge and v == vectors - 1 and k > full:
 k % 4 * a_step) => k % 3 * a_step)
 acc[v] += ark * bk[k * vectors + v] => acc[v] = ark * bk[k * vectors + v]
-store_part(c, v * width, acc[v], count) => store(c, v * width, acc[v])
+store_part(c, v * width, load_part(init, v * width, count) + acc[v], count) => store(c, v * width, load_part(init, v * width, count) + acc[v])
+ENDED = 64 => ENDED = 100
+else <int> SHALLOW => else 0
 
 src/bpcore/_math/nonzeros.h
 1@ _CMP_NEQ_UQ => _CMP_NEQ_OQ ||| _CMP_GT_OQ

@@ -54,23 +54,23 @@ cdef void wide_f64 "bpcore_wide_f64"(
 
 
 cdef void skip_f32 "bpcore_skip_f32"(
-    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, bint ends, const void *a,
     Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
     Py_ssize_t ld_panel, int vectors, int left,
 ) noexcept nogil:
     """What run_skip calls."""
-    skip_panel(<vf32 *> c, ldc, <const vf32 *> init, ld_init, <const vf32 *> a, a_row, bits, words,
-               rows, <const vf32 *> panel, ld_panel, vectors, left)
+    skip_panel(<vf32 *> c, ldc, <const vf32 *> init, ld_init, ends, <const vf32 *> a, a_row, bits,
+               words, rows, <const vf32 *> panel, ld_panel, vectors, left)
 
 
 cdef void skip_f64 "bpcore_skip_f64"(
-    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, bint ends, const void *a,
     Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
     Py_ssize_t ld_panel, int vectors, int left,
 ) noexcept nogil:
     """What run_skip calls."""
-    skip_panel(<vf64 *> c, ldc, <const vf64 *> init, ld_init, <const vf64 *> a, a_row, bits, words,
-               rows, <const vf64 *> panel, ld_panel, vectors, left)
+    skip_panel(<vf64 *> c, ldc, <const vf64 *> init, ld_init, ends, <const vf64 *> a, a_row, bits,
+               words, rows, <const vf64 *> panel, ld_panel, vectors, left)
 
 
 cdef void parts_f32 "bpcore_parts_f32"(

@@ -11,7 +11,7 @@ cdef enum:  # what a training step may do with its gradient
 
 cdef enum:  # what becomes of a batch's gradient
     KEPT   # in the network's vector, for who is to look at it or to change it
-    ADDED  # to the weights as it is summed: plain SGD's step
+    ADDED  # to the weights where it is summed: plain SGD's step
     SPENT  # on the optimiser's step, a piece of a layer's W after the other
 
 cdef enum:
@@ -101,14 +101,14 @@ cdef double train_step(
     cdef pace_t pace = pace_of(&t.rule, learning_rate, <double> (count + 1))
     # Where nobody looks at the gradient before, the update adds the squares' gradient to it,
     cdef bint in_one = t.l1 == 0 and t.clip_norm == 0 and guard == UNGUARDED
-    # and where there is none, and one block, the gradient need not even be kept.
     cdef int way = KEPT
+    choose_sums(net, p, n)
+    # and where there is none, and one block, the gradient need not even be kept.
     if in_one and t.l2 == 0 and n <= t.block and slices == 1:
         if t.rule.kind == SGD and t.rule.momentum == 0:
-            way = ADDED
+            way = ADDED if ends_with_weights(net, n) else KEPT
         elif state_bytes(t, p) >= STATE_BYTES:
             way = SPENT
-    choose_sums(net, p, n)
     if t.l1 != 0 or t.l2 != 0:
         penalties = t.penalties if not isnan(t.penalties) else penalties_of(t, p)
         t.penalties = NAN
@@ -142,6 +142,16 @@ cdef double train_step(
             update_share(t, me, p, &pace, t.l2 if in_one else 0)
     meet(me)
     return C
+
+
+cdef bint ends_with_weights(const network_t *net, Py_ssize_t n) noexcept nogil:
+    """Whether W + Σ -η δᵀ a_in rounds W once: a sum that begins with W rounds it with every sample,
+    and steps too small for that are lost."""
+    cdef int l
+    for l in range(net.n_layers):
+        if net.layers[l].in_parts & GRADIENT:
+            return False
+    return ends_with_init(n, 1)
 
 
 cdef double penalties_of(const training_t *t, const floating *p) noexcept nogil:

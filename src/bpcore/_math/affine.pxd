@@ -18,7 +18,7 @@ from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
 from bpcore._math.skip cimport SKIP_WORK, found, looks, skipping_cost, skipping_product
-from bpcore._math.tile cimport DEPTH, product, run_panel, tiled_product
+from bpcore._math.tile cimport DEPTH, part_of, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, ZEROS, at, broadcast, element_size, lanes, load, load_part, store,
     store_part, vec, vf32, vf64, zero,
@@ -160,7 +160,7 @@ cdef inline void turned_gradient(
     """
     cdef vec room[2 * TURNED + 16]
     cdef vec *part = <vec *> ((<size_t> room + 63) // 64 * 64)
-    cdef Py_ssize_t panel = 2 * lanes(dW), m = 0, wide, missing, k, step
+    cdef Py_ssize_t panel = 2 * lanes(dW), deep = part_of(n, DEPTH), m = 0, wide, missing, k, step
     while m < rows:
         wide = panel if rows - m > panel else rows - m
         if accumulate:
@@ -168,7 +168,7 @@ cdef inline void turned_gradient(
         missing = ((panel - wide) % (panel // 2) + ld_delta - 1) // ld_delta
         k = 0
         while k < n:
-            step = DEPTH if n - k > DEPTH else n - k
+            step = deep if n - k > deep else n - k
             run_panel(part, panel, part if accumulate or k > 0 else NULL, panel,
                       at(a_in, k * ld), 1, ld, 0,
                       at(delta, k * ld_delta + m), ld_delta,
@@ -189,8 +189,7 @@ cdef inline void bias_sums(
     cdef int k, v, left
     for v in range(vectors):
         left = count if v == vectors - 1 else <int> width
-        acc[v] = load_part(db, v * width, left) if accumulate else zero(db)
-        for k in range(1, 4):
+        for k in range(4):
             acc[k * vectors + v] = zero(db)
     while i + 4 <= n:
         for k in range(4):
@@ -204,8 +203,11 @@ cdef inline void bias_sums(
             acc[v] += load_part(delta, i * ld_delta + v * width, left)
         i += 1
     for v in range(vectors):
+        left = count if v == vectors - 1 else <int> width
         acc[v] = (acc[v] + acc[vectors + v]) + (acc[2 * vectors + v] + acc[3 * vectors + v])
-        store_part(db, v * width, acc[v], count if v == vectors - 1 else <int> width)
+        if accumulate:
+            acc[v] += load_part(db, v * width, left)
+        store_part(db, v * width, acc[v], left)
 
 
 cdef inline void bias_gradient(

@@ -27,11 +27,11 @@ static void bpcore_wide_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_
 
 /* And skip_panel, likewise. */
 static void bpcore_skip_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
-                            const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
+                            int ends, const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
                             Py_ssize_t rows, const void *panel, Py_ssize_t ld_panel, int vectors,
                             int left);
 static void bpcore_skip_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
-                            const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
+                            int ends, const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
                             Py_ssize_t rows, const void *panel, Py_ssize_t ld_panel, int vectors,
                             int left);
 

@@ -6,11 +6,22 @@ eight inputs. Here the rows of B stay in registers for all rows of a panel, and 
 row's few sums follow one another without a break. Order and rounding are the tile's.
 """
 from bpcore._math.vector cimport (
-    TILE_ROWS, at, broadcast, hold, lanes, load, load_part, store, store_part, vec,
+    TILE_ROWS, at, broadcast, hold, lanes, load, load_part, store, store_part, vec, zero,
 )
 
 cdef enum:
     SHALLOW = TILE_ROWS  # k at most: two vectors each, in registers
+    ENDED = 64           # terms of a sum that ends with init
+
+
+cdef inline bint ends_with_init(Py_ssize_t depth, Py_ssize_t ld_init) noexcept nogil:
+    """Whether sums of so many terms end with init, of all products alike; else they begin with it.
+
+    W − η ΔW is then rounded once, and not with every sample. Of 64 terms, a sum is never put down
+    between, neither by tiles nor where zeros are passed over. One row for all is a bias, with which
+    only the shallow products end.
+    """
+    return depth <= (ENDED if ld_init != 0 else <int> SHALLOW)
 
 
 cdef inline void shallow_rows(
@@ -36,19 +47,16 @@ cdef inline void shallow_rows(
                 bk[k * vectors + v] = load(b, k * ldb + v * width)
     for _r in range(rows):
         for v in range(vectors):
-            if edge and v == vectors - 1:
-                acc[v] = load_part(init, v * width, count)
-            else:
-                acc[v] = load(init, v * width)
+            acc[v] = zero(c)
         for k in range(depth):
             ark = broadcast(a0 if k < 4 else (a4 if k < 8 else a8), k % 4 * a_step)
             for v in range(vectors):
                 acc[v] += ark * bk[k * vectors + v]
         for v in range(vectors):
             if edge and v == vectors - 1:
-                store_part(c, v * width, acc[v], count)
+                store_part(c, v * width, load_part(init, v * width, count) + acc[v], count)
             else:
-                store(c, v * width, acc[v])
+                store(c, v * width, load(init, v * width) + acc[v])
         c, init = at(c, ldc), at(init, ld_init)
         a0, a4, a8 = at(a0, a_row), at(a4, a_row), at(a8, a_row)
         hold(a0)

@@ -17,6 +17,7 @@ data, on a block or on a thread.
 from libc.stdint cimport uint64_t
 
 from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
+from bpcore._math.shallow cimport ends_with_init
 from bpcore._math.vector cimport (
     ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, vf32,
 )
@@ -38,12 +39,12 @@ cdef extern from "nonzeros.h" nogil:
 
 cdef extern from "panel.h" nogil:
     void bpcore_skip_f32(
-        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, bint ends, const void *a,
         Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
         Py_ssize_t ld_panel, int vectors, int left,
     )
     void bpcore_skip_f64(
-        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, const void *a,
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, bint ends, const void *a,
         Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,
         Py_ssize_t ld_panel, int vectors, int left,
     )
@@ -165,7 +166,8 @@ cdef inline double skipping_cost(
 
 cdef inline void skip_row(
     vec *c,                # OUT (columns,)
-    const vec *init,       # IN  the same
+    const vec *init,       # IN  the same, what the sum begins with,
+    bint ends,             # or ends with
     const vec *a,          # IN  (k,) A[r, k]
     const uint64_t *bits,  # IN  (words,) which of them are not 0
     int words,
@@ -177,6 +179,7 @@ cdef inline void skip_row(
 ) noexcept nogil:
     """C[r, :] = init[r, :] + Σ_k A[r, k] B[k, :] of one row and panel"""
     cdef vec acc[SKIP_VECTORS]
+    cdef const vec *start = <const vec *> ZEROS if ends else init
     cdef vec ark
     cdef const vec *bk
     cdef uint64_t rest
@@ -184,9 +187,9 @@ cdef inline void skip_row(
     cdef int v, w
     for v in range(vectors):
         if edge and v == vectors - 1:
-            acc[v] = load_part(init, v * width, left)
+            acc[v] = load_part(start, v * width, left)
         else:
-            acc[v] = load(init, v * width)
+            acc[v] = load(start, v * width)
     for w in range(words):
         rest = bits[w]
         while rest:
@@ -197,6 +200,12 @@ cdef inline void skip_row(
             for v in range(vectors):
                 acc[v] += ark * load(bk, v * width)
         a, panel = at(a, 64), at(panel, 64 * ld)
+    if ends:
+        for v in range(vectors):
+            if edge and v == vectors - 1:
+                acc[v] += load_part(init, v * width, left)
+            else:
+                acc[v] += load(init, v * width)
     for v in range(vectors):
         if edge and v == vectors - 1:
             store_part(c, v * width, acc[v], left)
@@ -205,65 +214,74 @@ cdef inline void skip_row(
 
 
 cdef inline void skip_rows(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
-    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
-    int vectors, bint edge, int left,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, bint ends, const vec *a,
+    Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel,
+    Py_ssize_t ld, int vectors, bint edge, int left,
 ) noexcept nogil:
     cdef Py_ssize_t r
     for r in range(rows):
-        skip_row(at(c, r * ldc), at(init, r * ld_init), at(a, r * a_row), bits + r * words, words,
-                 panel, ld, vectors, edge, left)
+        skip_row(at(c, r * ldc), at(init, r * ld_init), ends, at(a, r * a_row), bits + r * words,
+                 words, panel, ld, vectors, edge, left)
 
 
 cdef inline void skip_edge(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
-    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
-    int vectors, int left,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, bint ends, const vec *a,
+    Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel,
+    Py_ssize_t ld, int vectors, int left,
 ) noexcept nogil:
     """`edge` made a constant."""
     if left == lanes(c):
-        skip_rows(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors, False, 0)
+        skip_rows(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, vectors,
+                  False, 0)
     else:
-        skip_rows(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors, True,
-                  left)
+        skip_rows(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, vectors,
+                  True, left)
 
 
 cdef inline void skip_panel(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
-    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
-    int vectors, int left,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, bint ends, const vec *a,
+    Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel,
+    Py_ssize_t ld, int vectors, int left,
 ) noexcept nogil:
     """`vectors` made a constant, so that the sums are registers."""
     if vectors == 1:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 1, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 1,
+                  left)
     elif vectors == 2:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 2, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 2,
+                  left)
     elif vectors == 3:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 3, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 3,
+                  left)
     elif vectors == 4:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 4, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 4,
+                  left)
     elif vectors == 5:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 5, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 5,
+                  left)
     elif vectors == 6:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 6, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 6,
+                  left)
     elif vectors == 7:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 7, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 7,
+                  left)
     else:
-        skip_edge(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, 8, left)
+        skip_edge(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld, 8,
+                  left)
 
 
 cdef inline void run_skip(
-    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, const vec *a, Py_ssize_t a_row,
-    const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel, Py_ssize_t ld,
-    int vectors, int left,
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init, bint ends, const vec *a,
+    Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const vec *panel,
+    Py_ssize_t ld, int vectors, int left,
 ) noexcept nogil:
     """skip_panel, compiled once."""
     if vec is vf32:
-        bpcore_skip_f32(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors,
-                        left)
+        bpcore_skip_f32(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld,
+                        vectors, left)
     else:
-        bpcore_skip_f64(c, ldc, init, ld_init, a, a_row, bits, words, rows, panel, ld, vectors,
-                        left)
+        bpcore_skip_f64(c, ldc, init, ld_init, ends, a, a_row, bits, words, rows, panel, ld,
+                        vectors, left)
 
 
 cdef inline void copy_rows(
@@ -316,6 +334,7 @@ cdef inline void skipping_product(
     cdef const vec *start
     cdef const vec *part = panel
     cdef int words
+    cdef bint ends = init != NULL and ends_with_init(depth, ld_init)
     for t in range(chunks):
         r = rows * t // chunks
         height = rows * (t + 1) // chunks - r
@@ -354,7 +373,7 @@ cdef inline void skipping_product(
                         part = at(b, (first + k) * ldb)
                     else:
                         pack_rows(at(b, (first + k) * ldb + j), ldb, panel, most, wide, step)
-                    run_skip(at(c, r * ldc + j), ldc, start, ld_start, ark, ld_a,
+                    run_skip(at(c, r * ldc + j), ldc, start, ld_start, ends, ark, ld_a,
                              bits + s * height * words, words, height, part, most * width,
                              <int> vectors, <int> (wide - (vectors - 1) * width))
                     start, ld_start = at(c, r * ldc + j), ldc

@@ -10,12 +10,13 @@ are whole pages apart crowd one another out of the cache.
 
 Every C[r, j] is one sum over k in a fixed order, whatever tile it falls in and
 however often it is put down between: the result does not depend on how rows,
-columns and k are shared out.
+columns and k are shared out. It begins with init or, of few terms, ends with it:
+see ends_with_init.
 """
 from bpcore._math.pack cimport (
     FEW, copy_row, crowds, pack_columns, pack_rows, scatters, transpose,
 )
-from bpcore._math.shallow cimport SHALLOW, shallow_panel
+from bpcore._math.shallow cimport SHALLOW, ends_with_init, shallow_panel
 from bpcore._math.skip cimport found, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
     TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
@@ -49,7 +50,8 @@ cdef extern from "panel.h" nogil:
     )
 
 cdef enum:
-    DEPTH = 256       # k at a time: two vectors' panel of B then fits into the first-level cache
+    DEPTH = 264       # k at a time: two vectors' panel of B then fits into the first-level cache,
+    # and shares of what is longer, also of half as many k, are of more than ENDED terms
     ROWS = 240        # rows at a time: with DEPTH their A fits into the second-level cache
     WORK = ROWS * DEPTH  # elements of `work`: a part of A, copied
     LOW = 8           # rows, below which tiles are as high as may be, not wide
@@ -84,14 +86,16 @@ cdef inline void tile(
     cdef const vec *a0 = a
     cdef const vec *a4 = at(a, 4 * a_row) if rows > 4 else a
     cdef const vec *a8 = at(a, 8 * a_row) if rows > 8 else a
-    cdef Py_ssize_t _k, width = lanes(c)
+    cdef bint ends = ends_with_init(depth, ld_init)
+    cdef const vec *start = <const vec *> ZEROS if ends else init
+    cdef Py_ssize_t _k, ld_start = 0 if ends else ld_init, width = lanes(c)
     cdef int r, v
     for r in range(rows):
         for v in range(vectors):
             if edge and v == vectors - 1:
-                acc[r * vectors + v] = load_part(init, r * ld_init + v * width, count)
+                acc[r * vectors + v] = load_part(start, r * ld_start + v * width, count)
             else:
-                acc[r * vectors + v] = load(init, r * ld_init + v * width)
+                acc[r * vectors + v] = load(start, r * ld_start + v * width)
             prefetch(at(then, r * ldc + v * width))
     # Four rows from each of three pointers: few enough registers, whatever a_row is.
     for _k in range(full if edge else depth):
@@ -126,6 +130,13 @@ cdef inline void tile(
                 hold(a4)
             if rows > 8:
                 hold(a8)
+    if ends:
+        for r in range(rows):
+            for v in range(vectors):
+                if edge and v == vectors - 1:
+                    acc[r * vectors + v] += load_part(init, r * ld_init + v * width, count)
+                else:
+                    acc[r * vectors + v] += load(init, r * ld_init + v * width)
     for r in range(rows):
         for v in range(vectors):
             if edge and v == vectors - 1:
@@ -362,7 +373,7 @@ cdef inline void tiled_product(
     cdef Py_ssize_t total = (columns + width - 1) // width
     cdef Py_ssize_t chunks = (rows + ROWS - 1) // ROWS
     cdef Py_ssize_t chunk = (rows + chunks * TILE_ROWS - 1) // (chunks * TILE_ROWS) * TILE_ROWS
-    cdef bint pack_a = work != NULL and columns > 4 * width and (
+    cdef bint pack_a = work != NULL and columns > 4 * width and depth > SHALLOW and (
         crowds(a, a_row, rows) or (rows > FEW and scatters(a, a_step, depth)))
     cdef bint pack_b = not by_columns and rows > FEW and scatters(b, ldb, depth)
     cdef const vec *ark
