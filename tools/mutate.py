@@ -463,7 +463,6 @@ _mm512_set1_ps(10.0f) => _mm512_set1_ps(8.0f)
 
 src/bpcore/_math/network.pxd
 or (net.fused and l == net.n_layers - 1) => or False
-if layer.chosen_for == n: => if layer.chosen_for >= 1:
 
 src/bpcore/_math/team.pxd
 (me.threads - group + groups - 1) // groups => (me.threads - group) // groups
@@ -497,6 +496,7 @@ src/bpcore/_core/step.pxi
 total = t.losses[mine] = NAN => total = NAN
 if net.layers[0].unclean: => if False:
 delta[k] *= scale => delta[k] *= -scale
+if t.planned_for != n: => if t.planned_for == 0:
 (-pace.learning_rate if way == ADDED else 1.0) => (pace.learning_rate if way == ADDED else 1.0) ||| (-pace.learning_rate if way == ADDED else 2.0)
 gradient_pass(net, x, m, me, block > 0, way == ADDED, scale) => gradient_pass(net, x, m, me, False, way == ADDED, scale) ||| gradient_pass(net, x, m, me, True, way == ADDED, scale)
 in_one = t.l1 == 0 and => in_one =

@@ -135,6 +135,8 @@ OTHERS = {
     "fives": Case((5, 5, 5, 5, 5, 5), "tanh", **REGRESSION, batch_size=1, optimizer="SGD"),
     "broad": Case((64, 2048, 10), batch_size=64),
     "online": Case((100, 40, 3), batch_size=1),
+    "line": Case((10, 1), **REGRESSION, batch_size=1, optimizer="SGD", learning_rate=1e-3),
+    "seven": Case((2, 2, 1), "tanh", **REGRESSION, batch_size=1, optimizer="SGD"),
 }
 
 PREDICTION = {

@@ -34,7 +34,7 @@ cdef class Layer:
         self.c.n_inputs, self.c.n_outputs = self.n_inputs, self.n_outputs
         self.c.activation = self.c.derivative = self.activation
         self.c.W, self.c.b, self.c.dW, self.c.db = data(W), data(b), data(dW), data(db)
-        self.c.sparse, self.c.work, self.c.chosen_for = True, NULL, 0
+        self.c.sparse, self.c.work = True, NULL
 
     def forget(self):
         """Drop what forward and backward kept."""

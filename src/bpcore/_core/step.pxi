@@ -24,7 +24,10 @@ cdef struct training_t:
     rule_t rule
     Py_ssize_t n_parameters
     Py_ssize_t block     # samples that go through all layers at a time
-    int slices           # of a batch, at most
+    int most_slices      # of a batch
+    Py_ssize_t planned_for  # samples of the batch that these two and the layers' choices are for
+    int slices           # that it is cut into
+    int way              # what becomes of its gradient if it is not guarded
     training_t *blocks   # (groups,): whose arrays for a block of samples each group uses
     int block_of         # the group whose arrays these are
     barrier_t *barriers  # (slices,), one for each group of a team
@@ -96,19 +99,14 @@ cdef double train_step(
     cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
                                     batch_weight)
     cdef double C = 0, penalties = 0
-    cdef int slices = min(slice_count(net, n), t.slices), groups, group, s
+    cdef int slices, groups, group, s, way
     cdef member_t part
     cdef pace_t pace = pace_of(&t.rule, learning_rate, <double> (count + 1))
-    # Where nobody looks at the gradient before, the update adds the squares' gradient to it,
+    # Where nobody looks at the gradient before, the update adds the squares' gradient to it.
     cdef bint in_one = t.l1 == 0 and t.clip_norm == 0 and guard == UNGUARDED
-    cdef int way = KEPT
-    choose_sums(net, p, n)
-    # and where there is none, and one block, the gradient need not even be kept.
-    if in_one and t.l2 == 0 and n <= t.block and slices == 1:
-        if t.rule.kind == SGD and t.rule.momentum == 0:
-            way = ADDED if ends_with_weights(net, n) else KEPT
-        elif state_bytes(t, p) >= STATE_BYTES:
-            way = SPENT
+    if t.planned_for != n:
+        plan_batch(t, p, n)
+    slices, way = t.slices, t.way if in_one else KEPT
     if t.l1 != 0 or t.l2 != 0:
         penalties = t.penalties if not isnan(t.penalties) else penalties_of(t, p)
         t.penalties = NAN
@@ -142,6 +140,18 @@ cdef double train_step(
             update_share(t, me, p, &pace, t.l2 if in_one else 0)
     meet(me)
     return C
+
+
+cdef void plan_batch(training_t *t, const floating *p, Py_ssize_t n) noexcept nogil:
+    """Decide what a batch's size alone decides. Where nobody looks at the gradient and no squares'
+    is added, one slice and block need not even keep it."""
+    choose_sums(&t.net, p, n)
+    t.planned_for, t.slices, t.way = n, min(slice_count(&t.net, n), t.most_slices), KEPT
+    if t.l2 == 0 and n <= t.block and t.slices == 1:
+        if t.rule.kind == SGD and t.rule.momentum == 0:
+            t.way = ADDED if ends_with_weights(&t.net, n) else KEPT
+        elif state_bytes(t, p) >= STATE_BYTES:
+            t.way = SPENT
 
 
 cdef bint ends_with_weights(const network_t *net, Py_ssize_t n) noexcept nogil:

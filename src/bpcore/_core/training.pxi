@@ -101,10 +101,11 @@ cdef class Training:
         c.l1, c.l2, c.clip_norm = l1, l2, clip_norm
         c.net = network.c
         c.net.largest_loss = largest_loss
-        c.slices = slice_count(&c.net, batch_size)
-        c.block = block_rows(&c.net, (batch_size + c.slices - 1) // c.slices, itemsize)
+        c.most_slices = slice_count(&c.net, batch_size)
+        c.block = block_rows(&c.net, (batch_size + c.most_slices - 1) // c.most_slices,
+                             itemsize)
         c.barriers, c.slice_losses, c.largest = self.barriers, self.slice_losses, self.largest
-        c.blocks, c.block_of = self.blocks, -1
+        c.blocks, c.block_of, c.planned_for = self.blocks, -1, 0
         for k in range(self.threads + self.groups):
             self.members[k] = c[0]
             self.members[k].net.layers = <dense_t *> (self.blocks + self.groups) + k * n_layers
@@ -130,7 +131,7 @@ cdef class Training:
             size = (work_size(&c.net.layers[l], <float *> NULL) if itemsize == sizeof(float)
                     else work_size(&c.net.layers[l], <double *> NULL))
             work = max(work, size)
-        gradients = place(start, &used, (c.slices - 1) * c.n_parameters * itemsize)
+        gradients = place(start, &used, (c.most_slices - 1) * c.n_parameters * itemsize)
         for k in range(self.groups):
             used = lay_out_block(&self.blocks[k], start, used, itemsize)
         for k in range(self.threads):

@@ -42,7 +42,6 @@ cdef struct dense_t:
     void *a       # a may be z: see keeps_z
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
-    Py_ssize_t chosen_for  # samples of a batch, for which these four were chosen; 0: not yet
     bint by_dots   # how the forward product is summed: dot products,
     bint by_lanes  # or samples along the lanes; else tiles
     int in_parts   # which of its products the matrix unit computes
@@ -128,9 +127,6 @@ cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) no
     cdef int l
     for l in range(net.n_layers):
         layer = &net.layers[l]
-        if layer.chosen_for == n:
-            continue
-        layer.chosen_for = n
         layer.by_dots = sums_by_dots(layer, p, n)
         layer.by_lanes = suits_lanes(vector_length(p), n, layer.n_inputs, layer.n_outputs)
         layer.in_parts = products_in_parts(layer, p, n)
