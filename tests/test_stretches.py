@@ -100,14 +100,17 @@ def test_a_state_that_a_callback_makes_large_takes_the_copy(level, rng, copies):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
-@pytest.mark.parametrize("batch_size", [1, 7, 16, 64, 150])
+@pytest.mark.parametrize(
+    "sizes, batch_size",  # the last two: several slices, and several blocks of one, are kept
+    [((240, 300, 301, 3), n) for n in (1, 7, 16, 64, 150, 300)] + [((600, 900, 3), 300)],
+)
 @pytest.mark.parametrize(
     "optimizer",
     [bp.Adam, bp.AdamW, bp.RMSProp, bp.Adagrad, lambda rate: bp.SGD(rate, momentum=0.9)],
     ids=["Adam", "AdamW", "RMSProp", "Adagrad", "momentum"],
 )
 def test_a_gradient_that_is_spent_at_once(
-    level, dtype, optimizer, batch_size, n_threads, monkeypatch
+    level, dtype, optimizer, sizes, batch_size, n_threads, monkeypatch
 ):
     """Piece by piece, where parameters and state are larger than a cache: the same bits as with the
     gradient kept, as an epoch of calm steps does."""
@@ -115,8 +118,8 @@ def test_a_gradient_that_is_spent_at_once(
     for few in (1000, 0):
         monkeypatch.setattr(stretches, "FEW_STEPS", few)
         rng = np.random.default_rng(5)
-        net = bp.mlp((240, 300, 301, 3), "relu", dtype=dtype, rng=0)
-        X, Y = (rng.standard_normal((300, width)).astype(dtype) for width in (240, 3))
+        net = bp.mlp(sizes, "relu", dtype=dtype, rng=0)
+        X, Y = (rng.standard_normal((300, width)).astype(dtype) for width in (sizes[0], 3))
         trainer = bp.Trainer(net, optimizer(0.001), batch_size, n_threads=n_threads, rng=1)
         losses = trainer.run(X[: 4 * batch_size], Y[: 4 * batch_size], epochs=2).loss
         found.append((net.parameters.copy(), losses, net.gradient.copy()))

@@ -310,7 +310,7 @@ src/bpcore/_math/skip.pxd
 acc[v] += ark * load(bk, v * width) => acc[v] = ark * load(bk, v * width) ||| acc[v] += ark * load(panel, v * width)
 rest &= rest - 1\n => rest = 0\n
 a, panel = at(a, 64), at(panel, 64 * ld) => a = at(a, 64) ||| panel = at(panel, 64 * ld)
-bits + r * words, words, => bits + r, words,
+ends, at(a, r * a_row), bits + r * words, => ends, at(a, r * a_row), bits + r,
 if g == 0 and init == NULL: => if init == NULL:
 return cost + over * (LOADED + WAITING / wide) * share => return cost + 1e9 * share ||| return -share
 store_part(c, v * width, acc[v], left) => store(c, v * width, acc[v])
@@ -327,7 +327,7 @@ src/bpcore/_math/shallow.pxd
 if edge and v == vectors - 1 and k >= full: => if edge and v == vectors - 1 and k > full:
 k % 4 * a_step) => k % 3 * a_step)
 acc[v] += ark * bk[k * vectors + v] => acc[v] = ark * bk[k * vectors + v]
-store_part(c, v * width, load_part(init, v * width, count) + acc[v], count) => store(c, v * width, load_part(init, v * width, count) + acc[v])
+store_part(c, v * width, part + acc[v], count) => store(c, v * width, part + acc[v])
 ENDED = 64 => ENDED = 100
 else <int> SHALLOW => else 0
 
@@ -501,9 +501,10 @@ if t.planned_for != n: => if t.planned_for == 0:
 gradient_pass(net, x, m, me, block > 0, way == ADDED, scale) => gradient_pass(net, x, m, me, False, way == ADDED, scale) ||| gradient_pass(net, x, m, me, True, way == ADDED, scale)
 in_one = t.l1 == 0 and => in_one =
 in_one = t.l1 == 0 and t.clip_norm == 0 and => in_one = t.l1 == 0 and
-if in_one and t.l2 == 0 and => if in_one and
+if t.l2 == 0 and n <= t.block and => if n <= t.block and
 t.l2 == 0 and n <= t.block and => t.l2 == 0 and
-n <= t.block and slices == 1: => n <= t.block:
+n <= t.block and t.slices == 1: => n <= t.block: ||| t.slices == 1:
+slices, way = t.slices, t.way if in_one else KEPT => slices, way = t.slices, t.way
 t.rule.kind == SGD and t.rule.momentum == 0: => t.rule.kind == SGD:
 way != KEPT and not isfinite(C) => way == ADDED and not isfinite(C)
 first, last, dW,\n => begin, last, dW,\n

@@ -95,7 +95,6 @@ cdef double train_step(
     bint *updated,            # OUT False: nothing was updated
 ) noexcept nogil:
     """Forward, backward, update, this member's share; returns C (penalties included)."""
-    cdef network_t *net = &t.net
     cdef double share = batch_share(<const floating *> data.weight, data.order, first, n,
                                     batch_weight)
     cdef double C = 0, penalties = 0

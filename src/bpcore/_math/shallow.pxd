@@ -33,6 +33,7 @@ cdef inline void shallow_rows(
 ) noexcept nogil:
     cdef vec bk[2 * 12]
     cdef vec acc[2]
+    cdef vec part
     cdef vec ark
     cdef const vec *a0 = a
     cdef const vec *a4 = at(a, 4 * a_step) if depth > 4 else a
@@ -46,6 +47,8 @@ cdef inline void shallow_rows(
             else:
                 bk[k * vectors + v] = load(b, k * ldb + v * width)
     for _r in range(rows):
+        if edge:
+            part = load_part(init, (vectors - 1) * width, count)
         for v in range(vectors):
             acc[v] = zero(c)
         for k in range(depth):
@@ -54,7 +57,7 @@ cdef inline void shallow_rows(
                 acc[v] += ark * bk[k * vectors + v]
         for v in range(vectors):
             if edge and v == vectors - 1:
-                store_part(c, v * width, load_part(init, v * width, count) + acc[v], count)
+                store_part(c, v * width, part + acc[v], count)
             else:
                 store(c, v * width, load(init, v * width) + acc[v])
         c, init = at(c, ldc), at(init, ld_init)
