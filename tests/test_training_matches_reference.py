@@ -266,6 +266,17 @@ class TestBlocks:
         assert relative_error(net.parameters, other.parameters) < RTOL["pass"][dtype]
 
 
+@pytest.mark.parametrize("n", [32, 50, 132, 322])
+@pytest.mark.parametrize("sizes", [(5, 29, 111, 1, 33), (13, 67, 1, 46), (9, 3, 1, 20)])
+def test_a_single_output_in_the_middle(sizes, n, dtype, level, rng):
+    """∂C/∂a of a layer of one output is written some rows at a time; nothing past the array's end,
+    where what is read afterwards lies."""
+    X, Y = rng.standard_normal((n, sizes[0])), rng.standard_normal((n, sizes[-1]))
+    net = bp.mlp(sizes, "tanh", "identity", "squared_error", dtype=dtype, rng=3)
+    given = {"epochs": 3, "batch_size": n, "shuffle": False}
+    check_fit(net, X, Y, bp.SGD(0.01), given, dtype)
+
+
 class TestBits:
     """The same seed gives the same bits, whatever was in the memory before."""
 

@@ -291,12 +291,14 @@ cdef void delta_below(
     """∂C/∂a_in = δ W and, of the layer below, δ = ∂C/∂a · σ'(z); rows as in backward_pass.
 
     A single output's product is no work but writing it down: some rows at a time, which are still
-    near when they become δ. What whole vectors reach of the next rows is overwritten by theirs.
+    near when they become δ. Such rows begin anywhere, so that whole vectors of the last ones would
+    reach past the array's end: no more than the rows themselves is worked on.
     """
     cdef floating *da = <floating *> (below.delta if below.da == NULL else below.da)
     cdef Py_ssize_t last = first + n, rows = n
     if n > 1 and layer.n_outputs == 1:
         rows = max(<Py_ssize_t> 1, NEAR // (layer.n_inputs * <Py_ssize_t> sizeof(p[0])))
+    padded = padded and rows >= n
     while first < last:
         n = rows if last - first > rows else last - first
         dense_backward(layer, da, first, n, padded)
