@@ -50,7 +50,12 @@ MATH_FLAGS = [
 ]
 # GCC's alone: clearing a tile's sums is then no `rep stos` of memory that nobody reads; and on
 # aarch64 (x86 has that pass off) a tile's loads are not moved up, past the end of the registers.
-GCC_FLAGS = ["-fno-tree-loop-distribute-patterns", "-fno-schedule-insns"]
+# What is compiled once, not inline, stays one: a copy for each constant argument is no faster.
+GCC_FLAGS = [
+    "-fno-tree-loop-distribute-patterns",
+    "-fno-schedule-insns",
+    "-fno-ipa-cp-clone",
+]
 # The tile kernels are written with sizes that become constants only once they are inlined.
 INLINE = "inline __attribute__((always_inline, unused))"
 

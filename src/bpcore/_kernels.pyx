@@ -9,6 +9,7 @@ in use. Here stand what it imports and the tables of names; the rest is in
     probes      entries for tests
     layer       Layer keeps what one layer computes
     network     Network runs layers together
+    narrow      the same of a network of a few vectors
     step        a training step, and a stretch of them, without Python
     optimizer   an optimiser's step by itself
     snapshot    Snapshot keeps copies to go back to
@@ -25,15 +26,15 @@ from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport NAN, isfinite, isnan
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from bpcore import validation
 from bpcore.memory import aligned_bytes
 
 from bpcore._math.activation cimport (
     ELU, EXP, GELU, GIVEN, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU,
-    SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, activate, activated, delta_of, derivative_takes_z,
-    differentiate, is_often_zero, softmax, softmax_delta, to_delta,
+    SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, activate, derivative_takes_z, differentiate, is_often_zero,
+    keeps_zero, softmax, softmax_delta, to_delta,
 )
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
@@ -41,14 +42,13 @@ from bpcore._math.elementary cimport log1p_unit, log_
 from bpcore._math.finite cimport all_finite, all_within
 from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
-    SQUARED_ERROR, loss_block,
+    SQUARED_ERROR, by_outputs, loss_block, output_terms,
 )
-from bpcore._math.matvec cimport (
-    matvec_backward, matvec_forward, outer_product, products_of_rows, sum_of_rows,
-)
+from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
     BACKWARD, BACKWARD_DELTA, FORWARD, FORWARD_INPUT, GRADIENT, GRADIENT_DELTA, GRADIENT_INPUT,
-    choose_sums, dense_t, keeps_z, network_t, products_in_parts, whole_vectors, work_size,
+    choose_sums, dense_t, keeps_z, lanes_of, network_t, products_in_parts, vector_length,
+    whole_vectors, work_size,
 )
 from bpcore._math.row_sums cimport sum_of_losses
 from bpcore._math.shallow cimport ends_with_init
@@ -66,7 +66,10 @@ from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, largest_absolute, pace_of, pace_t,
     rule_t, scale_by, update,
 )
-from bpcore._math.vector cimport LANES_F32, TILE_ROWS, load, load_part, store, vec, vf32, vf64
+from bpcore._math.vector cimport (
+    LANES_F32, TILE_ROWS, at, broadcast, element, everywhere, first_everywhere, first_lanes, lanes,
+    load, load_part, only_sum, store, store_part, sum_of, sums, vec, vf32, vf64, zero,
+)
 
 cnp.import_array()
 

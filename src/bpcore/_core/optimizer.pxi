@@ -14,6 +14,14 @@ cdef rule_t rule_of(dict rule):
     return c
 
 
+cdef double apply_rule(
+    const rule_t *rule, const pace_t *pace, floating *theta, floating *g, floating *first,
+    floating *second, Py_ssize_t count, double l2,
+) noexcept nogil:
+    """update, compiled once."""
+    return update(rule, pace, theta, g, first, second, count, l2)
+
+
 cdef bint is_calm_along(
     const rule_t *rule, const floating *g, Py_ssize_t count, double learning_rate
 ) noexcept nogil:
@@ -60,13 +68,14 @@ def update_parameters(dict rule, cnp.ndarray parameters, cnp.ndarray gradient, f
             if go:
                 steps[0] += 1
                 pace = pace_of(&c, learning_rate, <double> steps[0])
-                update(&c, &pace, <float *> theta, <float *> g, <float *> p, <float *> q, count, 0)
+                apply_rule(&c, &pace, <float *> theta, <float *> g, <float *> p, <float *> q,
+                           count, 0)
         else:
             if calm_only:
                 go = is_calm_along(&c, <const double *> g, count, learning_rate)
             if go:
                 steps[0] += 1
                 pace = pace_of(&c, learning_rate, <double> steps[0])
-                update(&c, &pace, <double *> theta, <double *> g, <double *> p, <double *> q, count,
-                       0)
+                apply_rule(&c, &pace, <double *> theta, <double *> g, <double *> p, <double *> q,
+                           count, 0)
     return go

@@ -197,9 +197,6 @@ cdef void dense_forward(
     cdef floating *z = <floating *> layer.z + first * layer.n_outputs
     cdef floating *a = <floating *> layer.a + first * layer.n_outputs
     a_in += first * layer.n_inputs
-    if layer.narrow and padded:
-        narrow_forward(layer, a_in, z, a)
-        return
     if n == 1 and layer.by_dots:
         forward_one(layer, a_in, z, padded)
     else:
@@ -221,9 +218,7 @@ cdef void dense_delta(
     cdef floating *delta = <floating *> layer.delta + start
     if layer.da != NULL:
         memcpy(delta, <floating *> layer.da + start, count * sizeof(p[0]))
-    # A narrow layer's z stays z: its σ' is cheap in registers.
-    delta_pass(layer.activation if layer.narrow and padded else layer.derivative,
-               <const floating *> layer.z + start,
+    delta_pass(layer.derivative, <const floating *> layer.z + start,
                <const floating *> layer.a + start, delta, n, layer.n_outputs,
                whole_vectors(p, count) if padded else count)
 
@@ -314,13 +309,8 @@ cdef void backward_pass(
     ∂C/∂a is looked up one layer down.
     """
     cdef int l
-    cdef dense_t *below
     for l in range(net.n_layers - 1, 0, -1):
-        below = &net.layers[l - 1]
-        if net.layers[l].narrow and below.narrow and padded and below.da == NULL:
-            narrow_backward(&net.layers[l], below, dx)
-            continue
-        delta_below(&net.layers[l], below, <const floating *> dx, first, n, padded)
+        delta_below(&net.layers[l], &net.layers[l - 1], <const floating *> dx, first, n, padded)
     if dx != NULL:
         dense_backward(&net.layers[0], dx, first, n, False)
 
@@ -358,10 +348,19 @@ cdef double loss_pass(
     """The rows' share of C, and the last layer's da (fused: delta) in `out`."""
     cdef dense_t *last = &net.layers[net.n_layers - 1]
     cdef Py_ssize_t start = first * last.n_outputs
-    return loss_block(net.loss, fused, <const floating *> last.z + start,
-                      <const floating *> last.a + start, row(y, first, last.n_outputs),
-                      label_row(labels, first), row(weight, first, 1), share, out + start, n,
-                      last.n_outputs, net.largest_loss, losses)
+    return loss_of(net, <const floating *> last.z + start, <const floating *> last.a + start,
+                   row(y, first, last.n_outputs), label_row(labels, first), row(weight, first, 1),
+                   share, fused, out + start, n, losses)
+
+
+cdef double loss_of(
+    const network_t *net, const floating *z, const floating *a, const floating *y,
+    const int64_t *labels, const floating *weight, double share, bint fused, floating *out,
+    Py_ssize_t n, double *losses,
+) noexcept nogil:
+    """loss_block of the network's loss, compiled once."""
+    return loss_block(net.loss, fused, z, a, y, labels, weight, share, out, n,
+                      net.layers[net.n_layers - 1].n_outputs, net.largest_loss, losses)
 
 
 cdef bint predict_rows(

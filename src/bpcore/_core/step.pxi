@@ -47,6 +47,9 @@ cdef struct training_t:
     double l2
     double clip_norm     # 0: no clipping
     double penalties     # of the weights as the last step left them; NaN: not known
+    narrow_t *narrow     # (n_layers,), or NULL: steps do not go by narrow_stretch
+    Py_ssize_t narrow_size  # elements of all parameters in vectors
+    void *vectors        # (4, narrow_size): parameters, gradient, first and second in vectors
 
 
 cdef struct stretch_t:      # of an epoch: what every thread of a team is told
@@ -69,9 +72,17 @@ cdef void gather_rows(
     const floating *p,
 ) noexcept nogil:
     """Rows first … last - 1 of a block into the arena."""
-    cdef Py_ssize_t n_inputs = t.net.layers[0].n_inputs, k
-    cdef Py_ssize_t n_outputs = t.net.layers[t.net.n_layers - 1].n_outputs
-    gather(<const floating *> data.X, <floating *> t.x, rows, first, last, n_inputs)
+    gather(<const floating *> data.X, <floating *> t.x, rows, first, last,
+           t.net.layers[0].n_inputs)
+    gather_targets(t, data, rows, first, last, p)
+
+
+cdef void gather_targets(
+    training_t *t, const stretch_t *data, const int64_t *rows, Py_ssize_t first, Py_ssize_t last,
+    const floating *p,
+) noexcept nogil:
+    """The same of Y or labels, and weights."""
+    cdef Py_ssize_t n_outputs = t.net.layers[t.net.n_layers - 1].n_outputs, k
     if data.Y != NULL:
         gather(<const floating *> data.Y, <floating *> t.y, rows, first, last, n_outputs)
     if data.labels != NULL:
@@ -365,9 +376,9 @@ cdef double update_span(
     training_t *t, const pace_t *pace, floating *g, Py_ssize_t first, Py_ssize_t count, double l2
 ) noexcept nogil:
     """The optimiser's step for parameters first … first + count - 1, whose gradient is g."""
-    return update(&t.rule, pace, <floating *> t.parameters + first, g,
-                  NULL if t.first == NULL else <floating *> t.first + first,
-                  NULL if t.second == NULL else <floating *> t.second + first, count, l2)
+    return apply_rule(&t.rule, pace, <floating *> t.parameters + first, g,
+                      NULL if t.first == NULL else <floating *> t.first + first,
+                      NULL if t.second == NULL else <floating *> t.second + first, count, l2)
 
 
 cdef void update_share(
@@ -442,6 +453,8 @@ cdef Py_ssize_t run_stretch(
     cdef Py_ssize_t step, first, n
     cdef double C, total = 0
     cdef bint updated = True
+    if t.narrow != NULL:
+        return narrow_stretch(t, data, p, loss_sum, weight_sum)
     t.penalties = NAN  # the weights may have been changed since the last stretch
     for step in range(data.start, data.stop):
         first = step * data.batch_size
@@ -453,3 +466,13 @@ cdef Py_ssize_t run_stretch(
         loss_sum[0] += C * total
         weight_sum[0] += total
     return data.stop
+
+
+cdef double single_step(
+    training_t *t, const stretch_t *data, const floating *p, const member_t *me, Py_ssize_t n,
+    double learning_rate, int64_t count, int guard, double *batch_weight, bint *updated,
+) noexcept nogil:
+    """A step on one batch, all of the data, as a stretch would make it."""
+    if t.narrow != NULL and n <= NARROW_SAMPLES:
+        return narrow_step(t, data, p, n, learning_rate, count, guard, batch_weight, updated)
+    return train_step(t, data, p, me, 0, n, learning_rate, count, guard, batch_weight, updated)

@@ -106,6 +106,7 @@ cdef class Training:
                              itemsize)
         c.barriers, c.slice_losses, c.largest = self.barriers, self.slice_losses, self.largest
         c.blocks, c.block_of, c.planned_for = self.blocks, -1, 0
+        c.narrow, c.narrow_size = NULL, narrow_size(c, batch_size, itemsize)
         for k in range(self.threads + self.groups):
             self.members[k] = c[0]
             self.members[k].net.layers = <dense_t *> (self.blocks + self.groups) + k * n_layers
@@ -134,6 +135,10 @@ cdef class Training:
         gradients = place(start, &used, (c.most_slices - 1) * c.n_parameters * itemsize)
         for k in range(self.groups):
             used = lay_out_block(&self.blocks[k], start, used, itemsize)
+        if c.narrow_size > 0:
+            c.narrow = <narrow_t *> place(start, &used, c.net.n_layers * sizeof(narrow_t))
+            c.vectors = place(start, &used, narrow_room(c, itemsize) * itemsize)
+            lay_out_narrow(c.narrow, &c.net, itemsize)
         for k in range(self.threads):
             c = &self.members[k]
             c.gradients = gradients
@@ -296,11 +301,11 @@ cdef class Training:
         self.members.penalties = NAN
         with nogil:
             if typenum == cnp.NPY_FLOAT:
-                C = train_step(self.members, &batch, <const float *> batch.X, &me, 0, n,
-                               learning_rate, self.counter[0], guard, &total, &updated)
+                C = single_step(self.members, &batch, <const float *> batch.X, &me, n,
+                                learning_rate, self.counter[0], guard, &total, &updated)
             else:
-                C = train_step(self.members, &batch, <const double *> batch.X, &me, 0, n,
-                               learning_rate, self.counter[0], guard, &total, &updated)
+                C = single_step(self.members, &batch, <const double *> batch.X, &me, n,
+                                learning_rate, self.counter[0], guard, &total, &updated)
         self.counter[0] += updated
         self.busy = False
         return C, updated

@@ -246,6 +246,11 @@ cdef inline bint is_often_zero(int activation) noexcept nogil:
     return activation in (RELU, HARD_SIGMOID)
 
 
+cdef inline bint keeps_zero(int activation) noexcept nogil:
+    """Whether σ(0) = 0."""
+    return activation not in (SIGMOID, SOFTPLUS, HARD_SIGMOID, EXP, SOFTMAX)
+
+
 cdef inline void tanh_block(floating *a, Py_ssize_t count) noexcept nogil:
     """tanh_by_table of either type"""
     if floating is float:
@@ -349,21 +354,3 @@ cdef inline void differentiate(
         for k in range(count): a[k], z[k] = softsign(z[k]), softsign_derivative(z[k])
     elif activation == HARD_SIGMOID:
         for k in range(count): a[k], z[k] = hard_sigmoid(z[k]), hard_sigmoid_derivative(z[k])
-
-
-cdef inline vec activated(int activation, vec z) noexcept nogil:
-    """σ(z) of one vector, any but softmax: a narrow layer's sample, which stays in registers."""
-    if vec is vf32:
-        activate(activation, <float *> &z, LANES_F32)
-    else:
-        activate(activation, <double *> &z, LANES_F64)
-    return z
-
-
-cdef inline vec delta_of(int activation, vec z, vec a, vec da) noexcept nogil:
-    """da · σ'(z) of one vector"""
-    if vec is vf32:
-        to_delta(activation, <float *> &z, <float *> &a, <float *> &da, LANES_F32)
-    else:
-        to_delta(activation, <double *> &z, <double *> &a, <double *> &da, LANES_F64)
-    return da

@@ -1,7 +1,7 @@
 """A network in C: its layers' sizes and addresses."""
 from cython cimport floating
 
-from bpcore._math.activation cimport SOFTMAX, derivative_takes_z, is_often_zero
+from bpcore._math.activation cimport derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
 from bpcore._math.dots cimport cost_of_dots, dot_groups, thin_columns
 from bpcore._math.few_outputs cimport suits_lanes
@@ -45,7 +45,6 @@ cdef struct dense_t:
     bint by_dots   # how the forward product is summed: dot products,
     bint by_lanes  # or samples along the lanes; else tiles
     int in_parts   # which of its products the matrix unit computes
-    bint narrow    # one sample, whose inputs and outputs each fit into a vector
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
     bint watched  # forward looks whether a_in is finite, and
     bint unclean  # that it once was not
@@ -73,6 +72,11 @@ cdef inline Py_ssize_t vector_length(const floating *p) noexcept nogil:
         return LANES_F32
     else:
         return LANES_F64
+
+
+cdef inline Py_ssize_t lanes_of(Py_ssize_t itemsize) noexcept nogil:
+    """Elements of so many bytes in a vector."""
+    return LANES_F32 if itemsize == sizeof(float) else LANES_F64
 
 
 cdef inline Py_ssize_t whole_vectors(const floating *p, Py_ssize_t count) noexcept nogil:
@@ -122,7 +126,7 @@ cdef inline int products_in_parts(
 
 
 cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
-    """Every layer's by_dots, by_lanes, in_parts and narrow, for a batch of n samples."""
+    """Every layer's by_dots, by_lanes and in_parts, for a batch of n samples."""
     cdef dense_t *layer
     cdef int l
     for l in range(net.n_layers):
@@ -130,8 +134,6 @@ cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) no
         layer.by_dots = sums_by_dots(layer, p, n)
         layer.by_lanes = suits_lanes(vector_length(p), n, layer.n_inputs, layer.n_outputs)
         layer.in_parts = products_in_parts(layer, p, n)
-        layer.narrow = (n == 1 and layer.n_inputs <= vector_length(p)
-                        and layer.n_outputs <= vector_length(p) and layer.activation != SOFTMAX)
 
 
 cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexcept nogil:

@@ -50,9 +50,14 @@ cdef inline pace_t pace_of(const rule_t *rule, double learning_rate, double t) n
     cdef pace_t pace
     pace.learning_rate, pace.eta, pace.correction = learning_rate, learning_rate, 1
     if rule.kind == ADAM:
-        pace.eta = learning_rate / (1 - pow(rule.beta_1, t))
-        pace.correction = 1 / sqrt(1 - pow(rule.beta_2, t))
+        pace.eta = learning_rate / (1 - decay(rule.beta_1, t))
+        pace.correction = 1 / sqrt(1 - decay(rule.beta_2, t))
     return pace
+
+
+cdef inline double decay(double beta, double t) noexcept nogil:
+    """β^t, or 0 where 1 - β^t is 1: β^t < e^(-t (1 - β)), and pow takes long to underflow"""
+    return 0 if t * (1 - beta) > 40 else pow(beta, t)
 
 
 cdef inline floating normal(floating x) noexcept nogil:

@@ -71,5 +71,12 @@ static const double ZEROS[64] = {0};
 /* Every lane the same value: x - 0 is x, signed zeros included. */
 static inline vf32 broadcast_f32(const float *p) { return *p - (vf32){0}; }
 static inline vf64 broadcast_f64(const double *p) { return *p - (vf64){0}; }
+#if LANES_F64 > 1
+static inline vf32 first_everywhere_f32(vf32 x) { return x[0] - (vf32){0}; }
+static inline vf64 first_everywhere_f64(vf64 x) { return x[0] - (vf64){0}; }
+#else
+static inline vf32 first_everywhere_f32(vf32 x) { return x; }
+static inline vf64 first_everywhere_f64(vf64 x) { return x; }
+#endif
 
 #endif

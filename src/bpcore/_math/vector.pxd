@@ -24,6 +24,8 @@ cdef extern from "vector.h" nogil:
     const double ZEROS[64]
     vf32 broadcast_f32(const float *p)
     vf64 broadcast_f64(const double *p)
+    vf32 first_everywhere_f32(vf32 x)
+    vf64 first_everywhere_f64(vf64 x)
 
 cdef extern from "vector_parts.h" nogil:
     vf32 load_part_f32(const float *p, int count)
@@ -32,10 +34,14 @@ cdef extern from "vector_parts.h" nogil:
     vf64 load_repeated_f64(const double *p, int count)
     void store_part_f32(float *p, vf32 x, int count)
     void store_part_f64(double *p, vf64 x, int count)
+    vf32 first_lanes_f32(vf32 x, int count)
+    vf64 first_lanes_f64(vf64 x, int count)
 
 cdef extern from "vector_sums.h" nogil:
     float sum_f32(vf32 x)
     double sum_f64(vf64 x)
+    vf32 only_sum_f32(vf32 x)
+    vf64 only_sum_f64(vf64 x)
     vf64 wide_f32(const float *p)
     void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
     void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
@@ -175,6 +181,14 @@ cdef inline vec broadcast(const vec *p, Py_ssize_t k) noexcept nogil:
         return broadcast_f64(<const double *> p + k)
 
 
+cdef inline vec first_everywhere(vec x) noexcept nogil:
+    """x's first lane in every lane"""
+    if vec is vf32:
+        return first_everywhere_f32(x)
+    else:
+        return first_everywhere_f64(x)
+
+
 cdef inline void store(vec *p, Py_ssize_t k, vec x) noexcept nogil:
     if vec is vf32:
         store_f32(<float *> p + k, x)
@@ -187,6 +201,14 @@ cdef inline void store_part(vec *p, Py_ssize_t k, vec x, int count) noexcept nog
         store_part_f32(<float *> p + k, x, count)
     else:
         store_part_f64(<double *> p + k, x, count)
+
+
+cdef inline vec first_lanes(vec x, int count) noexcept nogil:
+    """x, but 0 in the lanes after the first `count`"""
+    if vec is vf32:
+        return first_lanes_f32(x, count)
+    else:
+        return first_lanes_f64(x, count)
 
 
 cdef inline vec *at(const vec *p, Py_ssize_t k) noexcept nogil:
@@ -230,6 +252,30 @@ cdef inline vec sums(const vec *x, int count, int used) noexcept nogil:
         if used <= LOW_SUMS // 4:
             return low_sums_f64(x, count, True)
         return sums_f64(x, count)
+
+
+cdef inline vec only_sum(vec x) noexcept nogil:
+    """The sum of x's lanes in the first lane, 0 in the others"""
+    if vec is vf32:
+        return only_sum_f32(x)
+    else:
+        return only_sum_f64(x)
+
+
+cdef inline double element(const vec *p) noexcept nogil:
+    """p[0]"""
+    if vec is vf32:
+        return (<const float *> p)[0]
+    else:
+        return (<const double *> p)[0]
+
+
+cdef inline double sum_of(vec x) noexcept nogil:
+    """The sum of x's lanes"""
+    if vec is vf32:
+        return sum_f32(x)
+    else:
+        return sum_f64(x)
 
 
 cdef inline vec larger(vec x, vec y) noexcept nogil:

@@ -6,6 +6,12 @@
 
 #include "vector.h"
 
+/* A vector of ones, as bits, then one of zeros: what starts `count` lanes before the latter. */
+#if LANES_F64 > 1 && !defined(VECTORS_AVX512)
+static const int32_t LANE_MASK_32[2 * LANES_F32] = {[0 ... LANES_F32 - 1] = -1};
+static const int64_t LANE_MASK_64[2 * LANES_F64] = {[0 ... LANES_F64 - 1] = -1};
+#endif
+
 /* The first `count` lanes (0 < count <= lanes); a load sets the others to 0. */
 #if defined(VECTORS_AVX512)
 
@@ -51,8 +57,6 @@ static inline void store_upto2(double *p, __m128d x, int count) {
 
 #if defined(VECTORS_AVX2)
 
-static const int32_t LANE_MASK_32[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-static const int64_t LANE_MASK_64[8] = {-1, -1, -1, -1};
 static inline vf32 load_part_f32(const float *p, int count) {
     __m256i mask = _mm256_loadu_si256((const __m256i *)(LANE_MASK_32 + 8 - count));
     return (vf32)_mm256_maskload_ps(p, mask);
@@ -146,6 +150,28 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
     for (int k = 0; k < count; k++) p[k] = lanes[k];
 }
 
+#endif
+
+/* x, but 0 in the lanes after the first `count`. */
+#if defined(VECTORS_AVX512)
+static inline vf32 first_lanes_f32(vf32 x, int count) {
+    return (vf32)_mm512_maskz_mov_ps((__mmask16)(0xffffu >> (16 - count)), (__m512)x);
+}
+static inline vf64 first_lanes_f64(vf64 x, int count) {
+    return (vf64)_mm512_maskz_mov_pd((__mmask8)(0xffu >> (8 - count)), (__m512d)x);
+}
+#elif LANES_F64 > 1
+typedef int32_t vi32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+typedef int64_t vi64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+static inline vf32 first_lanes_f32(vf32 x, int count) {
+    return (vf32)((vi32)x & *(const vi32 *)(LANE_MASK_32 + LANES_F32 - count));
+}
+static inline vf64 first_lanes_f64(vf64 x, int count) {
+    return (vf64)((vi64)x & *(const vi64 *)(LANE_MASK_64 + LANES_F64 - count));
+}
+#else
+static inline vf32 first_lanes_f32(vf32 x, int count) { return count ? x : zero_f32(); }
+static inline vf64 first_lanes_f64(vf64 x, int count) { return count ? x : zero_f64(); }
 #endif
 
 /* The first `count` lanes as above; the others repeat the first. */

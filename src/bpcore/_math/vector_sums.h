@@ -1,6 +1,6 @@
 /* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
  * at once, in the same order, and puts start + sum side by side; sums a vector full of vectors, of
- * which the first `count` matter. wide makes float64 of as many float32, for a sum in that. */
+ * which the first `count` matter; only_sum leaves 0 in all lanes but the first. wide makes float64 of as many float32, for a sum in that. */
 #ifndef BPCORE_VECTOR_SUMS_H
 #define BPCORE_VECTOR_SUMS_H
 
@@ -228,6 +228,9 @@ static inline vf64 sums_f64(const vf64 *x, int count) {
 #endif
 
 #endif
+
+static inline vf32 only_sum_f32(vf32 x) { return (vf32){sum_f32(x)}; }
+static inline vf64 only_sum_f64(vf64 x) { return (vf64){sum_f64(x)}; }
 
 #ifndef LOW_SUMS
 #define LOW_SUMS 0
