@@ -33,7 +33,7 @@ TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
-    *("small_steps", "stretches", "parts", "first_look", "trainer"),
+    *("small_steps", "stretches", "parts", "first_look", "trainer", "narrow", "random_networks"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -219,11 +219,15 @@ a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 el
 2@ ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
 ldb, depth,\n                    9, vectors => ldb, depth,\n                    8, vectors
 ldb, depth,\n                    12, vectors => ldb, depth,\n                    11, vectors
-longer = rows - share * tiles => longer = 0
+longer = rows - share * tiles, a_tile => longer = 0, a_tile
 count = <int> (columns - (vectors - 1) * width) => count = <int> (columns - (vectors - 2) * width)
 depth, 4, True, count, full, then) => depth, 4, False, count, full, then)
 depth, 3, True, count, full, then) => depth, 2, True, count, full, then)
 high = a_packed if a_packed else tile_rows(wide) => high = tile_rows(wide)
+start = first * share + min(first, longer) => start = first * share
+k + 1 < depth) => True)
+if pack_b and j == ahead: => if pack_b and j == 0:
+panel = at(panel, vectors * width * step) => pass
 return TILE_ROWS // 2 if wide => return TILE_ROWS if wide
 rows < LOW or depth <= SHALLOW => depth <= SHALLOW
 at(init, rows * ld_init), at(a, a_tile) => init, at(a, a_tile)
@@ -247,8 +251,10 @@ transpose_block(source, i * ld + j, ld, to, j * ld_to + i, ld_to) => transpose_b
 copy_element(source, k * ld + j, to, j * ld_to + k) => copy_element(source, k * ld, to, j * ld_to + k)
 copy_element(source, i * ld + j, to, j * ld_to + i) => copy_element(source, i * ld, to, j * ld_to + i)
 transpose(at(source, k), ld, at(panel, k * width), width, columns, step) => transpose(source, ld, at(panel, k * width), width, columns, step)
-load_part(source, k * ld + whole * lane, left) => load_part(source, k * ld, left)
-for v in range(whole + (left > 0), vectors): => for v in range(vectors, vectors):
+if beyond and count <= lanes(to): => if count <= lanes(to):
+load_part(source, j, <int> (columns - j))) => load_part(source, 0, <int> (columns - j)))
+store(to, v * lane, zero(to)) => pass
+j, to = j + width, at(to, depth * width) => j, to = j + width, at(to, width)
 
 src/bpcore/_math/dots.pxd
 add_element(bias, i % columns, sums => add_element(bias, 0, sums
@@ -339,9 +345,44 @@ bits |= (uint64_t)nonzero_lanes_f64(x) << k => bits |= (uint64_t)nonzero_lanes_f
 load_part_f32(p + k, count - k) => load_f32(p + k)
 
 src/bpcore/_core/narrow.pxi
-if z != a: => if z == a:
-store(a, 0, activated(activation, sums)) => store(a, 0, sums)
-load(z, 0), load(a, 0), da)) => load(a, 0), load(a, 0), da))
+NARROW_INPUTS = 16 => NARROW_INPUTS = 64
+net.layers[l].n_outputs > width or ( => net.layers[l].n_outputs > 2 * width or (
+return used if used <= NARROW_VECTORS * width else 0 => return used
+memset(vectors, 0, 4 * size * sizeof(p[0])) => memset(vectors, 0, sizeof(p[0]))
+theta + W, theta + b, vectors, back) => theta + W, theta + b, vectors, False)
+second + W, second + b, vectors + 3 * size, back) => second + W, second + b, vectors + 3 * size, False)
+room += 3 * block => room += 2 * block
+layer.z = layer.a => pass
+
+src/bpcore/_core/narrow_passes.pxi
+for v in range(1, layer.pieces): => for v in range(1, 1):
+return only_sum(total) + b => return only_sum(total)
+weighted_sum(broadcast(a_in, 0), a_in, W, layer.n_inputs) => weighted_sum(broadcast(a_in, 0), a_in, W, layer.n_inputs - 1)
+products[n] = delta * load(W, n * width) => products[n] = delta * load(W, 0)
+while k + 1 < count: => while k < count:
+d = broadcast(kept, m) => pass
+put_or_add(db, delta, accumulate) => put_or_add(db, delta, False)
+a[i] = first_lanes(a[i], layer.n_outputs) => pass
+layer != activated: => True:
+a_in += layer.pieces\n        if layer.activation => a_in += 1\n        if layer.activation
+mine = kept[i] if i < n - 1 else delta => mine = delta
+i > 0 or shift == 0) => i > 0) ||| i >= 0)
+delta = (<vec *> layer.delta)[n - 1] => pass
+s /= last.n_outputs => pass
+delta *= everywhere(y, 2 * scale * s) => delta *= everywhere(y, scale * s)
+c = first_lanes(c, last.n_outputs) => pass
+gather_targets(t, data, data.order + first, 0, n, p) => pass
+delta *= everywhere(p, scale) => pass
+share *= element(at(<const vec *> data.weight, k)) => pass
+if isfinite(C) or shift > 0: => if isfinite(C):
+
+src/bpcore/_core/narrow_step.pxi
+guard == CALM_ONLY and not is_calm_along => False and not is_calm_along
+if data.weight != NULL or total != n: => if total == 0:
+scale, shift = -data.learning_rates[step], 0 => scale, shift = -data.learning_rates[data.start], 0
+<double> (data.counter + step - data.start + 1)) => <double> (data.counter + step - data.start))
+if updated[0]:\n        move_narrow => if False:\n        move_narrow
+vectors + t.narrow_size,\n                   True) => vectors,\n                   True)
 
 src/bpcore/_math/matvec.pxd
 if n_inputs > width:\n        dot_rows => if n_inputs > 2 * width:\n        dot_rows
@@ -424,8 +465,9 @@ dW[k] += product(lambda_1, sign(W[k])) => dW[k] += lambda_1 ||| pass
 return g + lambda_2 * theta => return g - lambda_2 * theta
 
 src/bpcore/_math/update.pxd
-pace.eta = learning_rate / (1 - pow(rule.beta_1, t)) => pace.eta = learning_rate
-1 / sqrt(1 - pow(rule.beta_2, t)) => 1.0 ||| 1 / (1 - pow(rule.beta_2, t))
+return 0 if t * (1 - beta) > 40 => return 0 if t * (1 - beta) > 4
+pace.eta = learning_rate / (1 - decay(rule.beta_1, t)) => pace.eta = learning_rate
+1 / sqrt(1 - decay(rule.beta_2, t)) => 1.0 ||| 1 / (1 - decay(rule.beta_2, t))
 pace.learning_rate * rule.weight_decay => rule.weight_decay
 penalty_gradient(theta, g, count, 0, l2) => pass
 1 - rule.rho, rule.epsilon, pace.eta, l2) => 1 - rule.rho, rule.epsilon, pace.eta, 0)
@@ -473,11 +515,11 @@ n = rows if last - first > rows else last - first => n = rows
 layer.unclean = True => layer.unclean = False
 return nothing == 0 or all_finite( => return True or all_finite(
 nothing += <floating> 0 * z[i * layer.n_outputs] => nothing += <floating> 0 * z[0]
-layer.activation if layer.narrow and padded else layer.derivative => layer.derivative ||| layer.activation
+delta_pass(layer.derivative, => delta_pass(layer.activation,
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
 accumulate or descend, scale) => accumulate, scale)
 accumulate or descend, scale) => descend, scale)
-for l in range(net.n_layers - 1, 0, -1):\n        below => for l in range(net.n_layers - 1, 1, -1):\n        below
+for l in range(net.n_layers - 1, 0, -1):\n        delta_below => for l in range(net.n_layers - 1, 1, -1):\n        delta_below
 below.delta if below.da == NULL => below.delta if below.da != NULL
 label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1)
 

@@ -9,8 +9,8 @@ in use. Here stand what it imports and the tables of names; the rest is in
     probes      entries for tests
     layer       Layer keeps what one layer computes
     network     Network runs layers together
-    narrow      the same of a network of a few vectors
     step        a training step, and a stretch of them, without Python
+    narrow      where a narrow network's parameters lie during a stretch; narrow_passes, narrow_step
     optimizer   an optimiser's step by itself
     snapshot    Snapshot keeps copies to go back to
     training    Training runs whole stretches of an epoch
@@ -91,6 +91,8 @@ LOSSES = {
 RULES = {"SGD": SGD, "Adam": ADAM, "RMSProp": RMSPROP, "Adagrad": ADAGRAD, "Rprop": RPROP}
 
 include "_core/narrow.pxi"
+include "_core/narrow_passes.pxi"
+include "_core/narrow_step.pxi"
 include "_core/passes.pxi"
 include "_core/door.pxi"
 include "_core/probes.pxi"

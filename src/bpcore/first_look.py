@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Numbers that are looked through in a few microseconds, which to keep a way back takes, too.
 FEW = 100_000
-# Inputs of a layer whose single samples stay in registers; it does not look (narrow.pxi).
+# Inputs of a network that may be a narrow one, whose steps do not look (narrow.pxi).
 NARROW = 16
 
 

@@ -453,7 +453,7 @@ cdef Py_ssize_t run_stretch(
     cdef Py_ssize_t step, first, n
     cdef double C, total = 0
     cdef bint updated = True
-    if t.narrow != NULL:
+    if goes_narrow(t, data.batch_size):
         return narrow_stretch(t, data, p, loss_sum, weight_sum)
     t.penalties = NAN  # the weights may have been changed since the last stretch
     for step in range(data.start, data.stop):
@@ -473,6 +473,6 @@ cdef double single_step(
     double learning_rate, int64_t count, int guard, double *batch_weight, bint *updated,
 ) noexcept nogil:
     """A step on one batch, all of the data, as a stretch would make it."""
-    if t.narrow != NULL and n <= NARROW_SAMPLES:
+    if goes_narrow(t, n):
         return narrow_step(t, data, p, n, learning_rate, count, guard, batch_weight, updated)
     return train_step(t, data, p, me, 0, n, learning_rate, count, guard, batch_weight, updated)

@@ -263,7 +263,7 @@ cdef class Training:
     def watch(self, bint watched):
         """From now on, end a run at a step whose X is not finite, or no longer.
 
-        Only where X is wider than a vector: a narrow layer does not look.
+        Only where X is wider than NARROW_INPUTS: a narrow network does not look.
         """
         cdef int k
         for k in range(self.threads):

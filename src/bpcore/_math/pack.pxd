@@ -30,6 +30,16 @@ cdef inline void copy_row(const vec *source, vec *to, Py_ssize_t count) noexcept
         store_part(to, k, load_part(source, k, <int> (count - k)), <int> (count - k))
 
 
+cdef inline void copy_short(
+    const vec *source, vec *to, Py_ssize_t count, bint beyond
+) noexcept nogil:
+    """The same of a row that may fit a vector, if `beyond` its end both may be read and written."""
+    if beyond and count <= lanes(to):
+        store(to, 0, load(source, 0))
+    else:
+        copy_row(source, to, count)
+
+
 cdef inline void transpose(
     const vec *source,  # IN  (rows, columns), row stride ld
     Py_ssize_t ld,
@@ -80,19 +90,28 @@ cdef inline void pack_columns(
 cdef inline void pack_rows(
     const vec *source,  # IN  (depth, columns), row stride ld
     Py_ssize_t ld,
-    vec *panel,         # OUT (depth, vectors), filled up with zeros
+    vec *panels,        # OUT (depth, vectors) each, one after the other, filled up with zeros
     Py_ssize_t vectors,
     Py_ssize_t columns,
     Py_ssize_t depth,
 ) noexcept nogil:
-    """panel[k, j] = source[k, j]"""
-    cdef Py_ssize_t lane = lanes(panel), width = vectors * lane, k, v
-    cdef Py_ssize_t whole = columns // lane
-    cdef int left = <int> (columns - whole * lane)
+    """panel[k, j] = source[k, j], of all panels a row after the other: the rows lie apart"""
+    cdef Py_ssize_t lane = lanes(panels), width = vectors * lane, k, v, j
+    cdef vec *to
     for k in range(depth):
-        for v in range(whole):
-            store(panel, k * width + v * lane, load(source, k * ld + v * lane))
-        if left:
-            store(panel, k * width + whole * lane, load_part(source, k * ld + whole * lane, left))
-        for v in range(whole + (left > 0), vectors):
-            store(panel, k * width + v * lane, zero(panel))
+        j = 0
+        to = at(panels, k * width)
+        while j + width <= columns:
+            for v in range(vectors):
+                store(to, v * lane, load(source, j + v * lane))
+            j, to = j + width, at(to, depth * width)
+        if j < columns:
+            for v in range(vectors):
+                if j + lane <= columns:
+                    store(to, v * lane, load(source, j))
+                elif j < columns:
+                    store(to, v * lane, load_part(source, j, <int> (columns - j)))
+                else:
+                    store(to, v * lane, zero(to))
+                j += lane
+        source = at(source, ld)

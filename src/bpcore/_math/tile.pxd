@@ -14,7 +14,7 @@ columns and k are shared out. It begins with init or, of few terms, ends with it
 see ends_with_init.
 """
 from bpcore._math.pack cimport (
-    FEW, copy_row, crowds, pack_columns, pack_rows, scatters, transpose,
+    FEW, copy_short, crowds, pack_columns, pack_rows, scatters, transpose,
 )
 from bpcore._math.shallow cimport SHALLOW, ends_with_init, shallow_panel
 from bpcore._math.skip cimport found, looks, skipping_cost, skipping_product
@@ -53,7 +53,9 @@ cdef enum:
     DEPTH = 264       # k at a time: two vectors' panel of B then fits into the first-level cache,
     # and shares of what is longer, also of half as many k, are of more than ENDED terms
     ROWS = 240        # rows at a time: with DEPTH their A fits into the second-level cache
-    WORK = ROWS * DEPTH  # elements of `work`: a part of A, copied
+    SPREAD = 128      # columns of B, at most, that are copied at a time, a row after the other
+    WORK = (ROWS + SPREAD) * DEPTH  # elements of `work`: a part of A, and of B, copied
+    TOGETHER = 8      # tiles of A that are copied side by side
     LOW = 8           # rows, below which tiles are as high as may be, not wide
 
 
@@ -313,15 +315,26 @@ cdef inline void pack_tiles(
     Py_ssize_t depth,
 ) noexcept nogil:
     """A by tiles of at most `high` rows, each (depth, its rows): the tiles of panel_product."""
-    cdef Py_ssize_t tiles = (rows + high - 1) // high, t, r = 0, height, k
-    for t in range(tiles):
-        height = rows // tiles + (1 if t < rows % tiles else 0)
-        if a_step == 1:
+    cdef Py_ssize_t tiles = (rows + high - 1) // high, share = rows // tiles, r = 0, height, t, k
+    cdef Py_ssize_t longer = rows - share * tiles, first = 0, last, start
+    if a_step == 1:
+        for t in range(tiles):
+            height = share + (t < longer)
             transpose(at(a, r * a_row), a_row, at(packed, r * depth), height, height, depth)
-        else:
-            for k in range(depth):
-                copy_row(at(a, r + k * a_step), at(packed, r * depth + k * height), height)
-        r += height
+            r += height
+        return
+    # What A's columns hold side by side is read together, some tiles at a time.
+    while first < tiles:
+        last = min(first + TOGETHER, tiles)
+        start = first * share + min(first, longer)
+        for k in range(depth):
+            r = start
+            for t in range(first, last):
+                height = share + (t < longer)
+                copy_short(at(a, r + k * a_step), at(packed, r * depth + k * height), height,
+                           k + 1 < depth)
+                r += height
+        first = last
 
 
 cdef inline void product(
@@ -376,9 +389,11 @@ cdef inline void tiled_product(
     cdef bint pack_a = work != NULL and columns > 4 * width and depth > SHALLOW and (
         crowds(a, a_row, rows) or (rows > FEW and scatters(a, a_step, depth)))
     cdef bint pack_b = not by_columns and rows > FEW and scatters(b, ldb, depth)
+    cdef Py_ssize_t group, ahead
     cdef const vec *ark
     cdef const vec *bkj
     cdef const vec *start
+    cdef vec *panels = panel
     cdef int packed
     while r < rows:
         height = chunk if rows - r > chunk else rows - r
@@ -392,7 +407,11 @@ cdef inline void tiled_product(
             if pack_a:
                 pack_tiles(ark, a_row, a_step, work, packed, height, step)
                 ark = work
-            j = 0
+            group = vectors * width
+            if pack_b and work != NULL:
+                group = SPREAD // group * group
+                panels = at(work, ROWS * DEPTH)
+            j = ahead = 0
             while j < columns:
                 wide = vectors * width if columns - j > vectors * width else columns - j
                 if k > 0:
@@ -406,12 +425,16 @@ cdef inline void tiled_product(
                     pack_columns(bkj, ldb, panel, vectors, wide, step)
                 else:
                     bkj = at(b, k * ldb + j)
-                    if pack_b:
-                        pack_rows(bkj, ldb, panel, vectors, wide, step)
+                    if pack_b and j == ahead:
+                        pack_rows(bkj, ldb, panels, vectors, min(group, columns - j), step)
+                        ahead += group
+                        panel = panels
                 if by_columns or pack_b:
                     run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
                               a_row, a_step, packed, panel, vectors * width, step, height, wide,
                               step)
+                    if pack_b:
+                        panel = at(panel, vectors * width * step)
                 else:
                     # At the end of B a full vector would go past its last row.
                     missing = (width - wide % width) % width

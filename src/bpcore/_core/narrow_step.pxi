@@ -1,0 +1,96 @@
+"""Steps of a narrow network: a stretch of them, and a single one."""
+
+
+cdef bint goes_narrow(const training_t *t, Py_ssize_t batch_size) noexcept nogil:
+    """Whether a batch does; a single step's may be larger than what the arena has room for."""
+    return t.narrow != NULL and batch_size <= min(t.block, <Py_ssize_t> NARROW_SAMPLES)
+
+
+cdef inline double narrow_samples(
+    training_t *t, const stretch_t *data, const vec *p, Py_ssize_t first, int n, double share,
+    double scale, Py_ssize_t shift,
+) noexcept nogil:
+    """narrow_batch, of one sample without the loops"""
+    if n == 1:
+        return narrow_batch(t, data, p, first, 1, share, scale, shift)
+    return narrow_batch(t, data, p, first, n, share, scale, shift)
+
+
+cdef bint narrow_update(
+    training_t *t, const floating *p, const pace_t *pace, int guard
+) noexcept nogil:
+    """The optimiser's step in vectors, unless it could overflow and only calm ones are wanted"""
+    cdef Py_ssize_t size = t.narrow_size
+    cdef floating *theta = <floating *> t.vectors
+    cdef floating *g = theta + size
+    if guard == CALM_ONLY and not is_calm_along(&t.rule, g, size, pace.learning_rate):
+        return False
+    apply_rule(&t.rule, pace, theta, g, theta + 2 * size, theta + 3 * size, size, 0)
+    return True
+
+
+cdef Py_ssize_t narrow_stretch(
+    training_t *t, const stretch_t *data, const floating *p, double *loss_sum, double *weight_sum,
+) noexcept nogil:
+    """run_stretch of a narrow network"""
+    cdef Py_ssize_t step = data.start, first, n, shift
+    cdef bint descends = t.rule.kind == SGD and t.rule.momentum == 0 and data.guard == UNGUARDED
+    cdef double C, share = 0, scale, total = 0, losses = loss_sum[0], weights = weight_sum[0]
+    cdef pace_t pace
+    take_block(t, 0)
+    address_narrow(t, p)
+    move_narrow(t, p, False)
+    while step < data.stop:
+        first = step * data.batch_size
+        n = min(data.batch_size, data.samples - first)
+        if data.weight != NULL or total != n:
+            share = batch_share(<const floating *> data.weight, data.order, first, n, &total)
+        scale, shift = 1, t.narrow_size
+        if descends and n == 1:
+            scale, shift = -data.learning_rates[step], 0
+        if floating is float:
+            C = narrow_samples(t, data, <const vf32 *> p, first, <int> n, share, scale, shift)
+        else:
+            C = narrow_samples(t, data, <const vf64 *> p, first, <int> n, share, scale, shift)
+        if not isfinite(C):
+            break
+        if shift > 0:
+            pace = pace_of(&t.rule, data.learning_rates[step],
+                           <double> (data.counter + step - data.start + 1))
+            if not narrow_update(t, p, &pace, data.guard):
+                break
+        losses += C * total
+        weights += total
+        step += 1
+    move_narrow(t, p, True)
+    loss_sum[0], weight_sum[0] = losses, weights
+    return step
+
+
+cdef double narrow_step(
+    training_t *t, const stretch_t *data, const floating *p, Py_ssize_t n, double learning_rate,
+    int64_t count, int guard, double *batch_weight, bint *updated,
+) noexcept nogil:
+    """train_step of a narrow network: no part of a stretch, so that its gradient is to be seen"""
+    cdef floating *vectors = <floating *> t.vectors
+    cdef floating *theta = <floating *> t.parameters
+    cdef floating *gradient = <floating *> t.gradient
+    cdef double share = batch_share(<const floating *> data.weight, data.order, 0, n, batch_weight)
+    cdef pace_t pace = pace_of(&t.rule, learning_rate, <double> (count + 1))
+    cdef double C
+    cdef int l
+    take_block(t, 0)
+    address_narrow(t, p)
+    move_narrow(t, p, False)
+    if floating is float:
+        C = narrow_samples(t, data, <const vf32 *> p, 0, <int> n, share, 1, t.narrow_size)
+    else:
+        C = narrow_samples(t, data, <const vf64 *> p, 0, <int> n, share, 1, t.narrow_size)
+    for l in range(t.net.n_layers):
+        move_layer(&t.narrow[l], gradient + (<floating *> t.net.layers[l].W - theta),
+                   gradient + (<floating *> t.net.layers[l].b - theta), vectors + t.narrow_size,
+                   True)
+    updated[0] = isfinite(C) and guard != NO_UPDATE and narrow_update(t, p, &pace, guard)
+    if updated[0]:
+        move_narrow(t, p, True)
+    return C
