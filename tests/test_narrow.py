@@ -12,7 +12,7 @@ from conftest import RTOL
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
-from bpcore import reference
+from bpcore import reference, schedules
 
 STATEFUL = {
     "momentum": lambda: bp.SGD(0.02, momentum=0.9, nesterov=True),
@@ -149,9 +149,16 @@ def test_a_step_that_is_not_done_leaves_all_but_the_gradient(batch_size, dtype, 
     before = net.parameters.copy(), trainer.optimizer.state["m"].copy(), trainer.optimizer.steps
     with pytest.raises(bp.DivergenceError):
         trainer.step(X, Y * np.finfo(dtype).max)
+    assert not np.isfinite(net.gradient).all()
     assert_array_equal(net.parameters, before[0])
     assert_array_equal(trainer.optimizer.state["m"], before[1])
     assert trainer.optimizer.steps == before[2]
+
+
+@pytest.mark.parametrize("make", [bp.SGD, bp.Adam])
+def test_a_schedule_of_learning_rates(make, dtype, level):
+    """Each step has its own."""
+    assert_same_training((4, 3, 2), 1, dtype, lambda: make(schedules.StepDecay(0.1, 2, 0.5)))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8, 9, 300])

@@ -347,12 +347,10 @@ load_part_f32(p + k, count - k) => load_f32(p + k)
 src/bpcore/_core/narrow.pxi
 NARROW_INPUTS = 16 => NARROW_INPUTS = 64
 net.layers[l].n_outputs > width or ( => net.layers[l].n_outputs > 2 * width or (
-return used if used <= NARROW_VECTORS * width else 0 => return used
 memset(vectors, 0, 4 * size * sizeof(p[0])) => memset(vectors, 0, sizeof(p[0]))
 theta + W, theta + b, vectors, back) => theta + W, theta + b, vectors, False)
 second + W, second + b, vectors + 3 * size, back) => second + W, second + b, vectors + 3 * size, False)
-room += 3 * block => room += 2 * block
-layer.z = layer.a => pass
+room += 3 * block => room += block
 
 src/bpcore/_core/narrow_passes.pxi
 for v in range(1, layer.pieces): => for v in range(1, 1):
