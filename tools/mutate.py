@@ -225,7 +225,7 @@ depth, 4, True, count, full, then) => depth, 4, False, count, full, then)
 depth, 3, True, count, full, then) => depth, 2, True, count, full, then)
 high = a_packed if a_packed else tile_rows(wide) => high = tile_rows(wide)
 start = first * share + min(first, longer) => start = first * share
-k + 1 < depth) => True)
+k + 1 < depth and (depth - k) * height >= lanes(a)) => True)
 if pack_b and j == ahead: => if pack_b and j == 0:
 panel = at(panel, vectors * width * step) => pass
 return TILE_ROWS // 2 if wide => return TILE_ROWS if wide

@@ -49,7 +49,8 @@ cdef struct training_t:
     double penalties     # of the weights as the last step left them; NaN: not known
     narrow_t *narrow     # (n_layers,), or NULL: steps do not go by narrow_stretch
     Py_ssize_t narrow_size  # elements of all parameters in vectors
-    void *vectors        # (4, narrow_size): parameters, gradient, first and second in vectors
+    void *vectors        # (4, narrow_size): parameters, gradient, first and second in vectors;
+    # behind them what narrow_room counts
 
 
 cdef struct stretch_t:      # of an epoch: what every thread of a team is told

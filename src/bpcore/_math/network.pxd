@@ -68,10 +68,7 @@ cdef inline bint keeps_z(const network_t *net, int l) noexcept nogil:
 
 cdef inline Py_ssize_t vector_length(const floating *p) noexcept nogil:
     """Elements in a vector."""
-    if floating is float:
-        return LANES_F32
-    else:
-        return LANES_F64
+    return lanes_of(sizeof(p[0]))
 
 
 cdef inline Py_ssize_t lanes_of(Py_ssize_t itemsize) noexcept nogil:

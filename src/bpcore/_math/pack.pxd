@@ -33,7 +33,8 @@ cdef inline void copy_row(const vec *source, vec *to, Py_ssize_t count) noexcept
 cdef inline void copy_short(
     const vec *source, vec *to, Py_ssize_t count, bint beyond
 ) noexcept nogil:
-    """The same of a row that may fit a vector, if `beyond` its end both may be read and written."""
+    """The same of a row that may fit a vector: a whole one, if beyond the row's end as much may be
+    read and written."""
     if beyond and count <= lanes(to):
         store(to, 0, load(source, 0))
     else:

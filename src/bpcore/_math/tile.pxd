@@ -332,7 +332,7 @@ cdef inline void pack_tiles(
             for t in range(first, last):
                 height = share + (t < longer)
                 copy_short(at(a, r + k * a_step), at(packed, r * depth + k * height), height,
-                           k + 1 < depth)
+                           k + 1 < depth and (depth - k) * height >= lanes(a))
                 r += height
         first = last
 

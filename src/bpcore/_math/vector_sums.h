@@ -1,6 +1,7 @@
 /* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
  * at once, in the same order, and puts start + sum side by side; sums a vector full of vectors, of
- * which the first `count` matter; only_sum leaves 0 in all lanes but the first. wide makes float64 of as many float32, for a sum in that. */
+ * which the first `count` matter; only_sum leaves 0 in all lanes but the first. wide makes float64 of
+ * as many float32, for a sum in that. */
 #ifndef BPCORE_VECTOR_SUMS_H
 #define BPCORE_VECTOR_SUMS_H
 
