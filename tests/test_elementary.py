@@ -98,8 +98,9 @@ def test_saturated_values_stay_in_range(name, dtype, level):
 
 
 def test_odd_and_signed_zero(dtype, level):
-    """tanh(-x) is -tanh(x) to the bit, with -0 for -0."""
-    z = edges(dtype)[:-1]
+    """tanh(-x) is -tanh(x) to the bit, with -0 for -0; a NaN's sign means nothing."""
+    z = edges(dtype)
+    z = z[~np.isnan(z)]
     a, minus = evaluate(level, "tanh", z), evaluate(level, "tanh", -z)
     assert_array_equal(a, -minus)
     assert_array_equal(np.signbit(a), np.signbit(z))

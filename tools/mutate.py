@@ -96,7 +96,7 @@ return high if x > high else x => return x
 q = q * r + <float> 0.1666652063 => q = q * r + <float> 0.16667
 q = q * r + 2.7557586379613517743e-6 => q = q * r + 2.7e-06
 q = q * r + 2.4801493096894902504e-5 => q = q * r + 2.481e-05
-1@ ) - tail => ) + tail
+expm1_near_0[floating](x - tail) => expm1_near_0[floating](x + tail)
 return r * r * q + r => return r * q + r
 1@ half = exponents >> 1 => half = exponents
 half_long = exponents_long >> 1 => half_long = exponents_long
@@ -113,11 +113,15 @@ return y if x <= DBL_MAX else x => return y
 n * <float> 0.693359375 + => n * <float> 0.6933 +
 (log1p_rest(u) - n * 1.9082149292705877e-10) => log1p_rest(u)
 u = <float> 10 if u > 10 else u => u = <float> 8 if u > 8 else u
+quotient_of(shifted) * <float> 0.69314718056 => quotient_of(shifted) * <float> 0.69314712
+p = (<float> 1 - scale) - scale * e => p = <float> 1 - (scale + scale * e)
+q = (<float> 1 + scale) + scale * e => q = <float> 2 - p
 u = <double> 20 if u > 20 else u => u = <double> 18 if u > 18 else u
-<float> 0.00154085624 * s => <float> 0.0016 * s
+(1.9907756113432728442e-4 * s + => (1.99e-4 * s +
 (q * s + 0.46148958934838690996) => (q * s + 0.461489588349)
-1) - p / q) => 1) + p / q)
-with_sign_of[floating](x, (u if u < <floating> 0.625 else <floating> 1) - p / q) => (u if u < <floating> 0.625 else <floating> 1) - p / q
+<double> 1) - p / q) => <double> 1) + p / q)
+with_sign_of[floating](x, p / q) => p / q
+with_sign_of[floating](x, (u if u < 0.625 else <double> 1) - p / q) => (u if u < 0.625 else <double> 1) - p / q
 clamp[floating](-x, -70, 104) => clamp[floating](-x, -10, 104) ||| clamp[floating](-x, -70, 100)
 clamp[floating](-x, -600, 746) => clamp[floating](-x, -30, 746) ||| clamp[floating](-x, -600, 740)
 (c - (high - s)) => c * <floating> 0

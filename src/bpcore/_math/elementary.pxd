@@ -17,7 +17,7 @@ turns a whole float32 expression, and the loop around it, into double precision.
 from cython cimport floating
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.math cimport copysign, copysignf, fabs, fabsf
+from libc.math cimport fabs, fabsf
 
 from bpcore._math.vector cimport bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits
 
@@ -31,11 +31,12 @@ cdef inline floating absolute(floating x) noexcept nogil:
 
 
 cdef inline floating with_sign_of(floating x, floating magnitude) noexcept nogil:
-    """magnitude with the sign of x."""
+    """magnitude, which is not negative, with the sign of x."""
     if floating is float:
-        return copysignf(magnitude, x)
+        return f32_of_bits(bits_of_f32(magnitude) | (bits_of_f32(x) & <int32_t> 0x80000000))
     else:
-        return copysign(magnitude, x)
+        return f64_of_bits(bits_of_f64(magnitude)
+                           | (bits_of_f64(x) & <int64_t> 0x8000000000000000))
 
 
 cdef inline floating product(floating x, floating y) noexcept nogil:
@@ -65,20 +66,24 @@ cdef inline floating round_quotient(floating x) noexcept nogil:
         return x * 1.4426950408889634 + (6755399441055744.0 + 1023.0)
 
 
-cdef inline floating reduced_expm1(floating x, floating tail, floating shifted) noexcept nogil:
-    """e^r - 1 for r = x - tail - n ln 2, where shifted = round_quotient(x) holds n."""
-    cdef floating n, r, q
+cdef inline floating quotient_of(floating shifted) noexcept nogil:
+    """The integer n that shifted = round_quotient(x) holds."""
     if floating is float:
-        n = shifted - <float> (12582912.0 + 127.0)
-        r = ((x - n * <float> 0.693359375) - n * <float> -2.12194440e-4) - tail
+        return shifted - <float> (12582912.0 + 127.0)
+    else:
+        return shifted - (6755399441055744.0 + 1023.0)
+
+
+cdef inline floating expm1_near_0(floating r) noexcept nogil:
+    """e^r - 1 = r + r² q(r) for |r| <= ln 2 / 2"""
+    cdef floating q
+    if floating is float:
         q = <float> 1.381459763e-3
         q = q * r + <float> 8.368716745e-3
         q = q * r + <float> 4.166838806e-2
         q = q * r + <float> 0.1666652063
         q = q * r + <float> 0.4999999345
     else:
-        n = shifted - (6755399441055744.0 + 1023.0)
-        r = ((x - n * 0.6931471803691238) - n * 1.9082149292705877e-10) - tail
         q = 2.5000061577773021706e-8
         q = q * r + 2.7630249126165685751e-7
         q = q * r + 2.7557586379613517743e-6
@@ -90,6 +95,16 @@ cdef inline floating reduced_expm1(floating x, floating tail, floating shifted) 
         q = q * r + 0.16666666666666412486
         q = q * r + 0.50000000000000106277
     return r * r * q + r
+
+
+cdef inline floating reduced_expm1(floating x, floating tail, floating shifted) noexcept nogil:
+    """e^r - 1 for r = x - tail - n ln 2, where shifted = round_quotient(x) holds n."""
+    cdef floating n = quotient_of(shifted)
+    if floating is float:
+        x = (x - n * <float> 0.693359375) - n * <float> -2.12194440e-4
+    else:
+        x = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10
+    return expm1_near_0[floating](x - tail)
 
 
 cdef inline floating power_of_two(floating shifted, int k) noexcept nogil:
@@ -192,29 +207,35 @@ cdef inline floating log_(floating x) noexcept nogil:
 
 
 cdef inline floating tanh_(floating x) noexcept nogil:
-    """u - u³ p(u²) / q(u²) below u = |x| = 0.625, 1 - 2 / (e^(2u) + 1) from there; x's sign.
+    """Of u = |x|, with x's sign; one division.
 
-    Either subtracts less than half of what it starts from, so that the quotient's error counts
-    little; and there is one division for both. To 1.25 ulp.
+    float32: (1 - e^y) / (1 + e^y), y = -2 u; to 2 ulp. Of either sign of y this is the one where the
+    numerator, below 1, is rounded finely; n ln 2 is near enough to be taken from y in one step.
+    float64: u - u³ p(u²) / q(u²) below u = 0.625, 1 - 2 / (e^(2u) + 1) from there; to 1.25 ulp. Either
+    subtracts less than half of what it starts from, so that the quotient's error counts little.
     """
-    cdef floating u = absolute(x), s, p, q, e, shifted, scale
+    cdef floating u = absolute(x), y, s, p, q, e, shifted, scale
     if floating is float:
         u = <float> 10 if u > 10 else u
-        s = u * u
-        p = <float> 0.00154085624 * s + <float> 0.3333330681
-        q = <float> 0.4046097353 * s + <float> 1
+        y = -(u + u)
+        shifted = round_quotient[floating](y)
+        scale = power_of_two[floating](shifted, 0)
+        e = expm1_near_0[floating](y - quotient_of(shifted) * <float> 0.69314718056)
+        p = (<float> 1 - scale) - scale * e
+        q = (<float> 1 + scale) + scale * e
+        return with_sign_of[floating](x, p / q)
     else:
         u = <double> 20 if u > 20 else u
         s = u * u
         p = (1.9907756113432728442e-4 * s + 0.020496529782801073853) * s + 0.33333333333333322583
         q = 2.0642612862857297265e-4 * s + 0.023288306518271727546
         q = (q * s + 0.46148958934838690996) * s + 1.0
-    shifted = round_quotient[floating](u + u)
-    scale = power_of_two[floating](shifted, 0)
-    e = scale * reduced_expm1[floating](u + u, 0, shifted) + (scale + <floating> 1)
-    q = q if u < <floating> 0.625 else e
-    p = u * s * p if u < <floating> 0.625 else <floating> 2
-    return with_sign_of[floating](x, (u if u < <floating> 0.625 else <floating> 1) - p / q)
+        shifted = round_quotient[floating](u + u)
+        scale = power_of_two[floating](shifted, 0)
+        e = scale * reduced_expm1[floating](u + u, 0, shifted) + (scale + 1.0)
+        q = q if u < 0.625 else e
+        p = u * s * p if u < 0.625 else <double> 2
+        return with_sign_of[floating](x, (u if u < 0.625 else <double> 1) - p / q)
 
 
 cdef inline floating logistic(floating x) noexcept nogil:
