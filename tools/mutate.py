@@ -263,14 +263,19 @@ j, to = j + width, at(to, depth * width) => j, to = j + width, at(to, width)
 src/bpcore/_math/dots.pxd
 add_element(bias, i % columns, sums => add_element(bias, 0, sums
 acc[k], at(bias, k % columns)) => acc[k], bias)
-while k + width <= depth: => while k + width < depth:
-acc[r * columns + m] += ar[r] * wm\n        k += width => acc[r * columns + m] = ar[r] * wm\n        k += width
-left = <int> (depth - k) => left = 0
-wm = load_part(W, m * depth + k, left) => wm = load_part(W, m * depth + k, 1)
+at(a, depth // width * width) => at(a, depth // width * width - width)
+1@ acc[r * columns + m] += near[r] * x => acc[r * columns + m] = near[r] * x
+acc[r * columns + m] += x * near[m] => acc[r * columns + m] = x * near[m]
+left = <int> (depth % width) => left = 0
+x = load_part(W, m * depth, left) => x = load_part(W, m * depth, 1)
+x = load(a if r < 3 else a3, => x = load(a,
+x = load(W if m < 3 else (W3 if m < 6 else W6), => x = load(W if m < 3 else W3,
+near[m] = load(W if m < 3 else W3, => near[m] = load(W,
 store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m)) => store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], bias)
 dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1, False) => dot_tile(at(z, m), ldz, bias, a, at(W, m * depth), depth, rows, 1, False)
 W, depth, columns, 5, 4) => W, depth, columns, 4, 4)
 W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
+W, depth, columns, 4, 3) => W, depth, columns, 3, 3)
 
 src/bpcore/_math/affine.pxd
 d = broadcast(delta, i) => d = broadcast(delta, 0)

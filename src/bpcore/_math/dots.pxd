@@ -4,8 +4,8 @@ A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
 from bpcore._math.vector cimport (
-    TILE_ROWS, add_element, at, everywhere, lanes, load, load_part, prefetch, store, store_sum,
-    store_sums, vec, zero,
+    DOT_ROWS, add_element, at, everywhere, hold, lanes, load, load_part, prefetch, store,
+    store_sum, store_sums, vec, zero,
 )
 
 
@@ -39,32 +39,63 @@ cdef inline void dot_tile(
     int columns,
     bint ahead,        # fetch as many rows of a behind these
 ) noexcept nogil:
-    """z[r, m] = bias[m] + Σ_k a[r, k] W[m, k]"""
+    """z[r, m] = bias[m] + Σ_k a[r, k] W[m, k]
+
+    A vector of each of the fewer, samples or outputs, is kept while the others' go by. Three rows
+    are reached from each pointer: few enough registers, whatever depth is.
+    """
     cdef vec acc[20]
-    cdef vec ar[5]
-    cdef vec wm
-    cdef Py_ssize_t k = 0, width = lanes(z)
-    cdef int r, m, left
+    cdef vec near[5]
+    cdef vec x
+    cdef Py_ssize_t width = lanes(z)
+    cdef const vec *a3 = at(a, 3 * depth)
+    cdef const vec *W3 = at(W, 3 * depth)
+    cdef const vec *W6 = at(W, 6 * depth)
+    cdef const vec *behind = at(a, rows * depth)
+    cdef const vec *behind3 = at(a3, rows * depth)
+    cdef const vec *end = at(a, depth // width * width)
+    cdef int r, m, left = <int> (depth % width)
     for r in range(rows * columns):
         acc[r] = zero(z)
-    while k + width <= depth:
-        for r in range(rows):
-            ar[r] = load(a, r * depth + k)
-            if ahead:
-                prefetch(at(a, (rows + r) * depth + k))
-        for m in range(columns):
-            wm = load(W, m * depth + k)
+    while a != end:
+        if rows <= columns:
             for r in range(rows):
-                acc[r * columns + m] += ar[r] * wm
-        k += width
-    left = <int> (depth - k)
+                near[r] = load(a if r < 3 else a3, r % 3 * depth)
+            for m in range(columns):
+                x = load(W if m < 3 else (W3 if m < 6 else W6), m % 3 * depth)
+                for r in range(rows):
+                    acc[r * columns + m] += near[r] * x
+        else:
+            for m in range(columns):
+                near[m] = load(W if m < 3 else W3, m % 3 * depth)
+            for r in range(rows):
+                x = load(a if r < 3 else a3, r % 3 * depth)
+                for m in range(columns):
+                    acc[r * columns + m] += x * near[m]
+        a, a3, W, W3, W6 = (
+            at(a, width), at(a3, width), at(W, width), at(W3, width), at(W6, width))
+        hold(a)
+        hold(W)
+        if rows > 3:
+            hold(a3)
+        if columns > 3:
+            hold(W3)
+        if columns > 6:
+            hold(W6)
+        if ahead:
+            for r in range(rows):
+                prefetch(at(behind if r < 3 else behind3, r % 3 * depth))
+            behind, behind3 = at(behind, width), at(behind3, width)
+            hold(behind)
+            if rows > 3:
+                hold(behind3)
     if left:
         for r in range(rows):
-            ar[r] = load_part(a, r * depth + k, left)
+            near[r] = load_part(a, r * depth, left)
         for m in range(columns):
-            wm = load_part(W, m * depth + k, left)
+            x = load_part(W, m * depth, left)
             for r in range(rows):
-                acc[r * columns + m] += ar[r] * wm
+                acc[r * columns + m] += near[r] * x
     if columns % 4 != 0:
         store_tile(z, ldz, bias, acc, rows, columns)
         return
@@ -118,22 +149,23 @@ cdef inline Py_ssize_t thin_columns(
 
 cdef inline Py_ssize_t dot_groups(Py_ssize_t n) noexcept nogil:
     """Groups of rows that take W one after the other."""
-    cdef Py_ssize_t most = 5 if TILE_ROWS >= 12 else 3
-    return (n + most - 1) // most
+    return (n + DOT_ROWS - 1) // DOT_ROWS
 
 
 cdef inline void product_of_dots(
     vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
     Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
 ) noexcept nogil:
-    """z = a Wᵀ + b, rows shared out evenly in groups of up to 5, or 3 where registers are few."""
+    """z = a Wᵀ + b, rows shared out evenly in groups of up to DOT_ROWS."""
     cdef Py_ssize_t groups = dot_groups(n), g, r = 0, after
     for g in range(1, groups + 1):
         after = n * g // groups
-        if TILE_ROWS >= 12 and after - r == 5:
+        if DOT_ROWS == 5 and after - r == 5:
             dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 5, 4)
-        elif TILE_ROWS >= 12 and after - r == 4:
+        elif DOT_ROWS == 5 and after - r == 4:
             dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 4, 4)
+        elif DOT_ROWS == 4 and after - r == 4:
+            dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 4, 3)
         elif after - r == 3:
             dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 3, 4)
         elif after - r == 2:

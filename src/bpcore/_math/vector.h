@@ -22,17 +22,20 @@
 #define VECTOR_BYTES 64
 #define TILE_ROWS 12 /* 12 x 2 accumulators of 32 registers, */
 #define TILE_VECTORS 4 /* or 6 x 4 */
+#define DOT_ROWS 5     /* of dot products 5 x 4 */
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #define VECTORS_AVX2
 #define VECTORS_SSE
 #define VECTOR_BYTES 32
-#define TILE_ROWS 6 /* 6 x 2 accumulators of 16 registers */
+#define TILE_ROWS 6 /* 6 x 2 accumulators of 16 registers, */
+#define DOT_ROWS 4  /* of dot products 4 x 3 */
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define VECTORS_NEON
 #define VECTOR_BYTES 16
 #define TILE_ROWS 12
+#define DOT_ROWS 5
 #else
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -40,6 +43,7 @@
 #endif
 #define VECTOR_BYTES 16
 #define TILE_ROWS 6
+#define DOT_ROWS 3 /* x 4: a product to be added takes a register, too */
 #endif
 #if !defined(TILE_VECTORS)
 #define TILE_VECTORS 2
@@ -55,6 +59,7 @@ typedef double vf64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_al
 #define LANES_F64 1
 #define TILE_ROWS 4
 #define TILE_VECTORS 2
+#define DOT_ROWS 3
 typedef float vf32;
 typedef double vf64;
 
