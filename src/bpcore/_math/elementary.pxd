@@ -209,10 +209,10 @@ cdef inline floating log_(floating x) noexcept nogil:
 cdef inline floating tanh_(floating x) noexcept nogil:
     """Of u = |x|, with x's sign; one division.
 
-    float32: (1 - e^y) / (1 + e^y), y = -2 u; to 2 ulp. Of either sign of y this is the one where the
-    numerator, below 1, is rounded finely; n ln 2 is near enough to be taken from y in one step.
-    float64: u - u³ p(u²) / q(u²) below u = 0.625, 1 - 2 / (e^(2u) + 1) from there; to 1.25 ulp. Either
-    subtracts less than half of what it starts from, so that the quotient's error counts little.
+    float32: (1 - e^y) / (1 + e^y), y = -2 u; to 2 ulp. Of either sign of y this is the one where
+    the numerator, below 1, is rounded finely; n ln 2 is near enough to be taken from y in one step.
+    float64: u - u³ p(u²) / q(u²) below u = 0.625, 1 - 2 / (e^(2u) + 1) from there; to 1.25 ulp.
+    Either subtracts less than half of what it starts from, so the quotient's error counts little.
     """
     cdef floating u = absolute(x), y, s, p, q, e, shifted, scale
     if floating is float:

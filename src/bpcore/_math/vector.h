@@ -9,16 +9,19 @@
  * load is an unaligned one, and `may_alias`, since they look into float and
  * double arrays. A compiler without the extension (MSVC) gets vectors of one
  * lane: the same source, correct and slow; there build with clang-cl. Defining
- * BPCORE_ONE_LANE asks for that on any compiler.
+ * BPCORE_ONE_LANE asks for that on any compiler, and BPCORE_PLAIN_AVX512 for
+ * AVX-512's sizes without its instructions, to try them where there are none.
  */
 #ifndef BPCORE_VECTOR_H
 #define BPCORE_VECTOR_H
 
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(BPCORE_ONE_LANE)
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(BPCORE_PLAIN_AVX512)
+#if !defined(BPCORE_PLAIN_AVX512)
 #include <immintrin.h>
 #define VECTORS_AVX512
+#endif
 #define VECTOR_BYTES 64
 #define TILE_ROWS 12 /* 12 x 2 accumulators of 32 registers, */
 #define TILE_VECTORS 4 /* or 6 x 4 */
