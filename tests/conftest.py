@@ -65,3 +65,9 @@ def kernels(level):
 def rng():
     """A generator that starts the same in every test."""
     return np.random.default_rng(20240607)
+
+
+@pytest.fixture
+def data(rng):
+    """X and Y of 23 samples for the network of trainers.made."""
+    return rng.standard_normal((23, 3)).astype("float32"), rng.random((23, 2)).astype("float32")

@@ -457,7 +457,7 @@ def test_callable_loss_that_returns_something_else(rng, result, error, words, do
 
 
 def test_callable_loss_whose_da_is_nan(rng):
-    # In training it is a divergence: test_trainer.py.
+    # In training it is a divergence: test_divergence.py.
     net, (X, Y) = made(loss=lambda a, y: (1.0, np.full_like(a, np.nan))), data(rng)
     net.forward(X)
     with pytest.raises(ValueError, match="da holds nan"):

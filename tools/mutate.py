@@ -34,6 +34,7 @@ TESTS = (
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
     *("small_steps", "stretches", "parts", "first_look", "trainer", "narrow", "random_networks"),
+    *("interrupts", "divergence", "trainer_settings"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 

@@ -1,0 +1,97 @@
+"""Training after an interrupt or an error: what is left belongs together."""
+
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from trainers import Log, made, squared
+
+import bpcore as bp
+
+
+@pytest.fixture
+def interrupt_later():
+    """A function that sends Ctrl-C after so many seconds, and the list of when it did.
+
+    Where SIGINT is ignored, as in the background jobs of a shell, it gets Python's handler.
+    """
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    sent, timers = [], []
+
+    def interrupt():
+        sent.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    def later(seconds):
+        timers.append(threading.Timer(seconds, interrupt))
+        timers[-1].start()
+        return sent
+
+    yield later
+    for timer in timers:
+        timer.cancel()
+        timer.join()
+    signal.signal(signal.SIGINT, handler)
+
+
+def steps_again(trainer, X, Y, batch_size):
+    """A new trainer of the same kind after as many steps as this one says that it has done."""
+    again = bp.Trainer(made(loss=trainer.network.loss), bp.Adam(), batch_size, shuffle=False)
+    whole, rest = divmod(trainer.optimizer.steps, -(-len(X) // batch_size))
+    again.run(X, Y, whole)
+    for k in range(rest):
+        rows = slice(k * batch_size, (k + 1) * batch_size)
+        again.step(X[rows], Y[rows])
+    return again
+
+
+@pytest.mark.parametrize("n", [64, 400_000], ids=["short epochs", "long epochs"])
+@pytest.mark.parametrize("loss", ["squared_error", squared], ids=["named", "callable"])
+def test_interrupt_leaves_weights_state_and_steps_that_belong_together(
+    rng, n, loss, interrupt_later
+):
+    X, Y = rng.standard_normal((n, 3)).astype("float32"), rng.random((n, 2)).astype("float32")
+    log = Log()
+    trainer = bp.Trainer(made(loss=loss), bp.Adam(), 64, shuffle=False)
+    sent = interrupt_later(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(X, Y, 10**9, callbacks=[log])
+    assert time.perf_counter() - sent[0] < 1
+    assert log.log[-1][0] == "end"
+    assert trainer.optimizer.steps > 10
+    assert len(trainer.history) == trainer.epoch
+    again = steps_again(trainer, X, Y, 64)
+    assert_array_equal(trainer.network.parameters, again.network.parameters)
+    for name, vector in trainer.optimizer.state.items():
+        assert_array_equal(vector, again.optimizer.state[name])
+    trainer.run(X[:64], Y[:64], 1)
+
+
+def test_interrupt_is_heard_within_an_epoch_of_large_steps(interrupt_later):
+    X, Y = np.ones((4000, 1000), "float32"), np.ones((4000, 10), "float32")
+    trainer = bp.Trainer(bp.mlp([1000, 1000, 10], rng=0), bp.Adam(), 1)
+    sent = interrupt_later(0.05)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(X, Y, 100)
+    assert time.perf_counter() - sent[0] < 1
+    assert trainer.epoch == 0
+
+
+def test_loss_that_raises_leaves_weights_and_steps_that_belong_together(data):
+    calls = []
+
+    def loss(a, y):
+        calls.append(1)
+        if len(calls) == 8:
+            raise ZeroDivisionError("of the loss")
+        return squared(a, y)
+
+    trainer = bp.Trainer(made(loss=loss), bp.Adam(), 5, shuffle=False)
+    with pytest.raises(ZeroDivisionError, match="of the loss"):
+        trainer.run(*data, 3)
+    assert (trainer.optimizer.steps, trainer.epoch) == (7, 1)
+    again = steps_again(trainer, *data, 5)
+    assert_array_equal(trainer.network.parameters, again.network.parameters)
