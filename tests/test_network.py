@@ -1,32 +1,16 @@
-"""Networks: one vector of parameters, what the layers keep, losses of one's own, copies, `out=`."""
+"""Networks: one vector of parameters, what the layers keep, copies, `out=`."""
 
 import copy
 import gc
 import pickle
-import re
-import warnings
 
 import numpy as np
 import pytest
 from conftest import RTOL
+from networks import KEPT, data, made, squared
 from numpy.testing import assert_allclose, assert_array_equal
 
 import bpcore as bp
-
-KEPT = ("a_in", "z", "a", "da", "delta")
-
-
-def made(dtype="float32", sizes=(3, 4, 2), **options):
-    return bp.mlp(sizes, "tanh", dtype=dtype, rng=0, **options)
-
-
-def data(rng, n=6, dtype="float32"):
-    return rng.standard_normal((n, 3)).astype(dtype), rng.standard_normal((n, 2)).astype(dtype)
-
-
-def squared(a, y):
-    return float(np.square(a - y).sum() / len(a)), 2 * (a - y) / len(a)
-
 
 # ---------------------------------------------------------------------------------- parameters
 
@@ -106,142 +90,6 @@ def test_layers_outlive_their_network(rng):
     gc.collect()
     assert np.isfinite(theta).all()
     assert len(junk) == 100
-
-
-# ------------------------------------------------------------------------------- construction
-
-
-def test_rng_draws_every_layer_anew_first_layer_first():
-    def layers():
-        return [bp.Dense(3, 4, "relu", bias_initializer="he_normal"), bp.Dense(4, 2, "selu")]
-
-    net, again = bp.Network(layers(), rng=5), bp.Network(layers(), rng=5)
-    assert_array_equal(net.parameters, again.parameters)
-    rng = np.random.default_rng(5)
-    values = [x for layer in layers() for x in layer.draw(rng, np.dtype("float32"))]
-    assert_array_equal(net.parameters, np.concatenate([x.ravel() for x in values]))
-    by_mlp = bp.mlp([3, 4, 2], "relu", "selu", rng=5)
-    plain = bp.Network([bp.Dense(3, 4, "relu"), bp.Dense(4, 2, "selu")], rng=5)
-    assert_array_equal(by_mlp.parameters, plain.parameters)
-    generator = np.random.default_rng(5)
-    assert_array_equal(bp.mlp([3, 4, 2], rng=generator).parameters,
-                       bp.mlp([3, 4, 2], rng=5).parameters)  # fmt: skip
-    assert not np.array_equal(bp.mlp([3, 4, 2], rng=generator).parameters,
-                              bp.mlp([3, 4, 2], rng=5).parameters)  # fmt: skip
-
-
-def test_without_rng_the_layers_values_are_kept():
-    layers = [bp.Dense(3, 4, rng=1), bp.Dense(4, 2, rng=2)]
-    W = [layer.W for layer in layers]
-    net = bp.Network(layers)
-    for layer, values in zip(net.layers, W, strict=True):
-        assert_array_equal(layer.W, values)
-        assert not np.shares_memory(layer.W, values)
-
-
-def test_one_seed_gives_the_same_weights_in_both_dtypes():
-    assert_array_equal(made("float32").parameters, made("float64").parameters.astype("float32"))
-
-
-def test_dtype_of_the_network(rng):
-    mixed = [bp.Dense(3, 4, dtype="float64", rng=0), bp.Dense(4, 2, dtype="float32", rng=0)]
-    values = [layer.W for layer in mixed]
-    with pytest.raises(ValueError, match="float32 and of float64: give the network's dtype"):
-        bp.Network(mixed)
-    net = bp.Network(mixed, dtype="float32")
-    assert {net.parameters.dtype.name, *(layer.dtype.name for layer in net.layers)} == {"float32"}
-    assert_array_equal(net.layers[0].W, values[0].astype("float32"))
-    assert net.forward(rng.standard_normal((2, 3))).dtype == np.float32
-    assert bp.Network([bp.Dense(3, 4, dtype="float64")]).parameters.dtype == np.float64
-
-
-def test_weights_that_overflow_the_networks_dtype_refused():
-    layers = [bp.Dense(1, 1, dtype="float64", rng=0) for _ in range(2)]
-    layers[1].W = [[1e300]]
-    W = [layer.W for layer in layers]
-    with pytest.raises(ValueError, match="float32"):
-        bp.Network(layers, dtype="float32")
-    assert [layer.W for layer in layers] == W
-    bp.Network(layers)
-
-
-@pytest.mark.parametrize(
-    ("layers", "error", "words"),
-    [
-        ([], ValueError, ["empty", "at least one"]),
-        (bp.Dense(2, 2), TypeError, ["a Dense", "sequence", "[layer]"]),
-        (["relu"], TypeError, ["layers[0] is a str", "Dense"]),
-        ([bp.Dense(2, 3), bp.Dense(4, 1)], ValueError, ["layers[1] takes 4", "gives 3"]),
-        ([*[bp.Dense(2, 2)] * 2], ValueError, ["layers[1] belongs", "deepcopy"]),
-        (bp.mlp([2, 2]).layers, ValueError, ["layers[0] belongs", "deepcopy"]),
-        (None, TypeError, ["layers is None", "sequence"]),
-        (3, TypeError, ["layers is 3", "sequence"]),
-    ],
-    ids=str,
-)
-def test_layers_refused(layers, error, words):
-    with pytest.raises(error) as caught:
-        bp.Network(layers)
-    for word in words:
-        assert word in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"loss": "cross_entrpy"}, ValueError, ["'cross_entrpy'", "did you mean 'cross_entropy'"]),
-        ({"loss": None}, TypeError, ["loss is None", "huber"]),
-        ({"loss": "callable"}, ValueError, ["'callable'", "huber"]),
-        ({"dtype": "float16"}, TypeError, ["float16", "float32"]),
-        ({"rng": "x"}, TypeError, ["x"]),
-    ],
-)
-def test_refused_network_leaves_its_layers_free(options, error, words):
-    layers = [bp.Dense(2, 3, rng=0), bp.Dense(3, 1, rng=0)]
-    W = [layer.W for layer in layers]
-    with pytest.raises(error) as caught:
-        bp.Network(layers, **options)
-    for word in words:
-        assert word in str(caught.value)
-    assert all(layer.W is values for layer, values in zip(layers, W, strict=True))
-    bp.Network(layers)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "error"),
-    [
-        ([3], ValueError),
-        ([], ValueError),
-        (3, (TypeError, ValueError)),
-        (None, (TypeError, ValueError)),
-        ([3, 0], ValueError),
-        ([3, -2, 1], ValueError),
-        ([3, 2.5], TypeError),
-        (["3", 2], TypeError),
-        ("32", TypeError),
-        ([True, 2], TypeError),
-        ([2**40, 2**40], ValueError),
-        ([2, 2**61], ValueError),
-    ],
-)
-def test_mlp_sizes_refused(sizes, error):
-    with pytest.raises(error, match=r"wanted|addressed"):
-        bp.mlp(sizes)
-
-
-@pytest.mark.parametrize("loss", ["binary_cross_entropy", "cross_entropy", "poisson"])
-@pytest.mark.parametrize("output", bp.ACTIVATIONS)
-def test_warns_where_the_output_leaves_the_losss_domain(loss, output):
-    probability = {"sigmoid", "hard_sigmoid", "softmax"}
-    inside = probability | {"exp", "softplus", "relu"} if loss == "poisson" else probability
-    preferred = {"binary_cross_entropy": "sigmoid", "cross_entropy": "softmax", "poisson": "exp"}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        bp.mlp([3, 2], output=output, loss=loss)
-    assert [w.category for w in caught] == ([] if output in inside else [UserWarning])
-    for warning in caught:
-        assert repr(output) in str(warning.message)
-        assert repr(preferred[loss]) in str(warning.message)
 
 
 # -------------------------------------------------------------------------- forward, backward
@@ -393,102 +241,6 @@ def test_loss_and_gradient(dtype, rng):
     assert_array_equal(net.gradient, g)
     assert not np.shares_memory(net.gradient, g)
     assert net.loss_and_gradient(net.parameters, X, Y)[0] == C
-
-
-# --------------------------------------------------------------------------- callable losses
-
-
-def test_callable_loss_is_the_same_as_by_name(dtype, rng):
-    own, named = made(dtype, loss=squared), made(dtype)
-    X, Y = data(rng, dtype=dtype)
-    for net in (own, named):
-        net.forward(X)
-    assert own.backward(Y) == pytest.approx(named.backward(Y), rel=RTOL["pass"][dtype])
-    assert_allclose(own.gradient, named.gradient, rtol=0, atol=RTOL["pass"][dtype])
-    assert own.evaluate(X, Y) == pytest.approx(named.evaluate(X, Y), rel=RTOL["pass"][dtype])
-
-
-def test_callable_loss_gets_the_targets_as_given_and_outputs_of_its_own(rng):
-    seen = []
-
-    def loss(a, y):
-        seen.append(y)
-        da = np.ones_like(a)
-        a[...] = 77
-        return 0.0, da
-
-    net = made(loss=loss)
-    X, _ = data(rng)
-    a = net.forward(X).copy()
-    token = object()
-    net.backward(token)
-    net.evaluate(X, token)
-    assert seen == [token, token]
-    assert_array_equal(net.layers[-1].a, a)
-
-
-@pytest.mark.parametrize(
-    ("result", "error", "words"),
-    [
-        (1.0, TypeError, ["float", "(C, da)"]),
-        ((1.0, 2.0, 3.0), TypeError, ["tuple", "(C, da)"]),
-        ((1.0, np.ones((6, 3))), ValueError, ["da", "3", "2"]),
-        ((1.0, np.ones((5, 2))), ValueError, ["da", "(5, 2)", "(6, 2)"]),
-        ((1.0, np.full((6, 2), "x")), TypeError, ["da", "<U1"]),
-        ((1.0, np.ones((6, 2), complex)), TypeError, ["da", "complex"]),
-        (("one", np.ones((6, 2))), TypeError, ["C", "'one'"]),
-        ((1j, np.ones((6, 2))), TypeError, ["C", "1j"]),
-        ((None, np.ones((6, 2))), TypeError, ["C", "None"]),
-    ],
-    ids=lambda value: type(value[0]).__name__ if isinstance(value, tuple) else "",
-)
-@pytest.mark.parametrize("door", ["backward", "fit"])
-def test_callable_loss_that_returns_something_else(rng, result, error, words, door):
-    net = made(loss=lambda a, y: result)
-    X, Y = data(rng)
-    net.forward(X)
-    before = net.gradient.copy(), net.parameters.copy()
-    with pytest.raises(error) as caught:
-        net.backward(Y) if door == "backward" else net.fit(X, Y, 1)
-    for word in words:
-        assert word in str(caught.value)
-    assert_array_equal(net.gradient, before[0])
-    assert_array_equal(net.parameters, before[1])
-
-
-def test_callable_loss_whose_da_is_nan(rng):
-    # In training it is a divergence: test_divergence.py.
-    net, (X, Y) = made(loss=lambda a, y: (1.0, np.full_like(a, np.nan))), data(rng)
-    net.forward(X)
-    with pytest.raises(ValueError, match="da holds nan"):
-        net.backward(Y)
-    assert not net.gradient.any()
-
-
-def test_loss_and_gradient_of_a_callable_loss_that_raises(rng):
-    net, (X, Y) = made(loss=squared), data(rng)
-    before = net.parameters.copy()
-    with pytest.raises(ValueError, match="shapes"):
-        net.loss_and_gradient(before + 1, X, Y[1:])
-    assert_array_equal(net.parameters, before)
-
-
-@pytest.mark.parametrize("door", ["backward", "evaluate", "loss_and_gradient", "fit", "step"])
-def test_callable_loss_takes_no_sample_weight(rng, door):
-    net = made(loss=squared)
-    X, Y = data(rng)
-    net.forward(X)
-    w, theta = np.ones(6), net.parameters.copy()
-    call = {
-        "backward": lambda: net.backward(Y, w),
-        "evaluate": lambda: net.evaluate(X, Y, w),
-        "loss_and_gradient": lambda: net.loss_and_gradient(theta + 1, X, Y, w),
-        "fit": lambda: net.fit(X, Y, sample_weight=w),
-        "step": lambda: bp.Trainer(net).step(X, Y, w),
-    }[door]
-    with pytest.raises(ValueError, match=re.escape("sample_weight is given, but the loss is a")):
-        call()
-    assert_array_equal(net.parameters, theta)
 
 
 # -------------------------------------------------------------------------------------- copies
