@@ -17,6 +17,8 @@ from bpcore import estimators
 CLASSIFIERS = (sklearn.neural_network.MLPClassifier, estimators.MLPClassifier)
 REGRESSORS = (sklearn.neural_network.MLPRegressor, estimators.MLPRegressor)
 
+FEW = {"hidden_layer_sizes": (16,), "max_iter": 20, "random_state": 0}
+
 
 def digits(n=600, n_classes=10):
     X, y = load_digits(n_class=n_classes, return_X_y=True)
@@ -75,3 +77,7 @@ def assert_same(theirs, ours, rtol=1e-8):
         np.testing.assert_allclose(
             array, expected, rtol=0, atol=100 * rtol * max(np.abs(expected).max(), 1e-3)
         )
+
+
+def numerical_slope(f, x, step=1e-5):
+    return (f(x + step) - f(x - step)) / (2 * step)
