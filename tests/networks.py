@@ -1,6 +1,4 @@
-"""What the tests of networks share: a small network, data for it, a loss."""
-
-import numpy as np
+"""What the tests of networks share: a small network, data for it."""
 
 import bpcore as bp
 
@@ -13,7 +11,3 @@ def made(dtype="float32", sizes=(3, 4, 2), **options):
 
 def data(rng, n=6, dtype="float32"):
     return rng.standard_normal((n, 3)).astype(dtype), rng.standard_normal((n, 2)).astype(dtype)
-
-
-def squared(a, y):
-    return float(np.square(a - y).sum() / len(a)), 2 * (a - y) / len(a)

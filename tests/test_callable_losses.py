@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 from conftest import RTOL
-from networks import data, made, squared
+from helpers import squared
+from networks import data, made
 from numpy.testing import assert_allclose, assert_array_equal
 
 import bpcore as bp

@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from helpers import squared
 from numpy.testing import assert_array_equal
-from trainers import OPTIMIZERS, Log, made, squared
+from trainers import OPTIMIZERS, Log, made
 
 import bpcore as bp
 
@@ -109,7 +110,10 @@ def test_the_step_that_diverged_is_found_soon_however_late_it_shows(rng, step, n
     X, Y = rng.uniform(0.5, 1.5, (4000, n_inputs)).astype("float32"), np.full((4000, 10), 9.0)
     net = bp.mlp([n_inputs, 10], output="sigmoid", rng=0)
     net.parameters *= 1e-3
-    rate = lambda k: 3e38 if k == step - 1 else 1e-9  # noqa: E731
+
+    def rate(k):
+        return 3e38 if k == step - 1 else 1e-9
+
     trainer = bp.Trainer(net, bp.SGD(rate), 1, shuffle=False)
     began = time.perf_counter()
     with pytest.raises(bp.DivergenceError, match=f"epoch 1, at step {step} of 4000"):

@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from helpers import squared
 from numpy.testing import assert_array_equal
-from trainers import Log, made, squared
+from trainers import Log, made
 
 import bpcore as bp
 

@@ -7,7 +7,8 @@ import pickle
 import numpy as np
 import pytest
 from conftest import RTOL
-from networks import KEPT, data, made, squared
+from helpers import squared
+from networks import KEPT, data, made
 from numpy.testing import assert_allclose, assert_array_equal
 
 import bpcore as bp

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from conftest import RTOL
-from helpers import optional
+from helpers import optional, squared
 from numpy.testing import assert_allclose, assert_array_equal
-from trainers import OPTIMIZERS, Log, made, squared
+from trainers import OPTIMIZERS, Log, made
 
 import bpcore as bp
 from bpcore import schedules

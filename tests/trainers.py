@@ -1,6 +1,4 @@
-"""What the tests of training share: the optimisers, a small network, a loss, a log of callbacks."""
-
-import numpy as np
+"""What the tests of training share: the optimisers, a small network, a log of callbacks."""
 
 import bpcore as bp
 
@@ -18,11 +16,6 @@ OPTIMIZERS = {
 
 def made(dtype="float32", **options):
     return bp.mlp([3, 5, 2], "tanh", dtype=dtype, rng=0, **options)
-
-
-def squared(a, y):
-    with np.errstate(over="ignore"):  # of the tests that diverge
-        return float(np.square(a - y).sum() / len(a)), 2 * (a - y) / len(a)
 
 
 class Log(bp.Callback):
