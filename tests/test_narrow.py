@@ -194,3 +194,61 @@ def test_late_steps_of_adam(steps, dtype, level):
     trainer.run(X, Y)
     desired = start - 0.01 * m / (np.sqrt(v) + 1e-8)
     np.testing.assert_allclose(net.parameters, desired, rtol=RTOL["training"][dtype])
+
+
+UNITS = [
+    ("identity", "squared_error"), ("identity", "huber"), ("identity", "mean_absolute_error"),
+    ("sigmoid", "binary_cross_entropy"), ("sigmoid", "squared_error"),
+    ("tanh", "mean_squared_error"), ("relu", "squared_error"), ("softplus", "squared_error"),
+    ("gelu", "huber"), ("softmax", "squared_error"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize("n_inputs", [1, 2, 3, 4, 5, 8, 9, 16, 17])
+def test_units(n_inputs, batch_size, dtype, level):
+    """One layer of one output, by SGD: W in registers, samples in lanes; a last, smaller batch."""
+    X, Y = data((n_inputs, 1), 2 * batch_size + 1, dtype)
+    for activation, loss in UNITS:
+        net = bp.mlp((n_inputs, 1), output=activation, loss=loss, dtype=dtype, rng=1)
+        truth = reference.Network(net.layers, loss, dtype="float64")
+        told = {"epochs": 3, "batch_size": batch_size, "shuffle": False}
+        curve = net.fit(X, Y, optimizer=bp.SGD(0.1), **told).loss
+        desired = truth.fit(X, Y, optimizer=bp.SGD(0.1), **told).loss
+        rtol = 10 * RTOL["training"][dtype]
+        np.testing.assert_allclose(curve, desired, rtol=rtol, err_msg=f"{activation} {loss}")
+        np.testing.assert_allclose(
+            net.parameters, truth.parameters, rtol=rtol, atol=rtol, err_msg=f"{activation} {loss}"
+        )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+@pytest.mark.parametrize("n_inputs", [2, 9])
+def test_shuffled_units(n_inputs, batch_size, weighted, dtype, level):
+    """Rows in another order, as in test_shuffled_rows; weights of 1 change bits at most."""
+    X, Y = data((n_inputs, 1), 2 * batch_size + 1, dtype)
+    order = np.random.default_rng(7).permutation(len(X))
+    nets = [bp.mlp((n_inputs, 1), output="tanh", dtype=dtype, rng=1) for _ in range(2)]
+    weight = np.ones(len(X)) if weighted else None
+    nets[0].fit(X, Y, 1, batch_size, bp.SGD(0.1), rng=7, sample_weight=weight)
+    nets[1].fit(X[order], Y[order], 1, batch_size, bp.SGD(0.1), shuffle=False)
+    compare = np.testing.assert_allclose if weighted else np.testing.assert_array_equal
+    rtol = {"rtol": RTOL["training"][dtype]} if weighted else {}
+    compare(nets[0].parameters, nets[1].parameters, **rtol)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("wrong", [0, 13, 19])
+def test_a_unit_that_diverges(wrong, batch_size, dtype, level):
+    """At any step: the weights are those before it, W and b both."""
+    X, Y = data((3, 1), 20, dtype)
+    Y[wrong] = np.finfo(dtype).max / 2
+    net = bp.mlp((3, 1), dtype=dtype, rng=1)
+    truth = copy.deepcopy(net)
+    with pytest.raises(bp.DivergenceError):
+        net.fit(X, Y, 1, batch_size, bp.SGD(0.1), shuffle=False)
+    done = wrong // batch_size * batch_size
+    if done:
+        truth.fit(X[:done], Y[:done], 1, batch_size, bp.SGD(0.1), shuffle=False)
+    assert_array_equal(net.parameters, truth.parameters)

@@ -362,32 +362,69 @@ theta + W, theta + b, vectors, back) => theta + W, theta + b, vectors, False)
 second + W, second + b, vectors + 3 * size, back) => second + W, second + b, vectors + 3 * size, False)
 room += 3 * block => room += block
 
-src/bpcore/_core/narrow_passes.pxi
+src/bpcore/_core/narrow_products.pxi
 for v in range(1, layer.pieces): => for v in range(1, 1):
-return only_sum(total) + b => return only_sum(total)
-weighted_sum(broadcast(a_in, 0), a_in, W, layer.n_inputs) => weighted_sum(broadcast(a_in, 0), a_in, W, layer.n_inputs - 1)
-products[n] = delta * load(W, n * width) => products[n] = delta * load(W, 0)
-while k + 1 < count: => while k < count:
+total = b if layer.n_outputs == 1 else zero(W) => total = zero(W)
+layer.n_inputs if layer.pieces == 1 else <int> width => 1
+return sums(rows, layer.n_outputs, used) + b => return sums(rows, layer.n_outputs, used)
+near if held else load(a_in, 0) => near
+a_in, W, layer.n_inputs, held) => a_in, W, layer.n_inputs - 1, held)
+products[n] = near * load(W, n * width) => products[n] = near * load(W, 0)
+while k < count: => while k < count - 1:
+if k == count: => if False:
+1@ lane_of(near, weights, k - 1, held) => lane_of(near, weights, 0, held)
 d = broadcast(kept, m) => pass
 put_or_add(db, delta, accumulate) => put_or_add(db, delta, False)
-a[i] = first_lanes(a[i], layer.n_outputs) => pass
-layer != activated: => True:
-a_in += layer.pieces\n        if layer.activation => a_in += 1\n        if layer.activation
-mine = kept[i] if i < n - 1 else delta => mine = delta
-i > 0 or shift == 0) => i > 0) ||| i >= 0)
-delta = (<vec *> layer.delta)[n - 1] => pass
+
+src/bpcore/_core/narrow_passes.pxi
+1@ a[i] = first_lanes(a[i], layer.n_outputs) => pass
+a[0] = first_lanes(a[0], used) => pass
+layer += 1\n        out = narrow_z => layer += 1\n        out = out if False else narrow_z
+kept[0] = da = delta => da = delta
+shift == 0) => False)
+delta = lanes_delta(layer, da) => delta = da
+i > 0) => True)
+2@ a_in += layer.pieces => a_in += 1
 s /= last.n_outputs => pass
-delta *= everywhere(y, 2 * scale * s) => delta *= everywhere(y, scale * s)
-c = first_lanes(c, last.n_outputs) => pass
+everywhere(<const vec *> last.a, 2 * scale * s) => everywhere(<const vec *> last.a, scale * s)
+c = first_lanes(c, used) => pass
 gather_targets(t, data, data.order + first, 0, n, p) => pass
 delta *= everywhere(p, scale) => pass
 share *= element(at(<const vec *> data.weight, k)) => pass
 if isfinite(C) or shift > 0: => if isfinite(C):
+room[v] = load(X, v * width) => room[v] = load(X, 0)
+
+src/bpcore/_core/narrow_unit.pxi
+t.narrow.pieces <= 2 => t.narrow.pieces <= 3
+and data.batch_size <= width and => and
+and t.narrow.activation != SOFTMAX => and True
+first if data.order == NULL else data.order[first]) => first)
+copy_element(Y, data.order[first + i], &y, i) => copy_element(Y, first + i, &y, i)
+(first + i if data.order == NULL else data.order[first + i]) => (first + i)
+b[0] if n == 1 else zero(W) => zero(W)
+<int> (layer.n_inputs - width)) => 1)
+products[i] += W[1] * x[2 * i + 1] => pass
+first_lanes(sums(products, n, used) + first_everywhere(b[0]), n) => sums(products, n, used) + first_everywhere(b[0])
+lanes_activation(layer, z, <int> width if n == 1 else n) => lanes_activation(layer, z, n)
+if not isfinite(C):\n        return C\n    for => if False:\n        return C\n    for
+lane(delta, &delta, i) => lane(delta, &delta, 0)
+dW[1] += d * x[i * pieces + 1] => pass
+first_lanes(delta, 1) if n == 1 => delta if n == 1
+b[0] += step * db => pass
+n = <int> min(data.batch_size, data.samples - first) => n = <int> data.batch_size
+store(parameters, t.narrow.at_b, b) => pass
+data.learning_rates[step], pieces) => data.learning_rates[data.start], pieces)
+
+src/bpcore/_math/activation_lanes.pxd
+return da * (x * (one - x)) => return da * x
+((one - x) * (one + x)) => (one - x)
+return da * is_positive(x) => return da
+return positive_part(z) => return z
 
 src/bpcore/_core/narrow_step.pxi
 guard == CALM_ONLY and not is_calm_along => False and not is_calm_along
 if data.weight != NULL or total != n: => if total == 0:
-scale, shift = -data.learning_rates[step], 0 => scale, shift = -data.learning_rates[data.start], 0
+1@ -data.learning_rates[step], 0) => -data.learning_rates[data.start], 0)
 <double> (data.counter + step - data.start + 1)) => <double> (data.counter + step - data.start))
 if updated[0]:\n        move_narrow => if False:\n        move_narrow
 vectors + t.narrow_size,\n                   True) => vectors,\n                   True)

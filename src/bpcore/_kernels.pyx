@@ -10,7 +10,8 @@ in use. Here stand what it imports and the tables of names; the rest is in
     layer       Layer keeps what one layer computes
     network     Network runs layers together
     step        a training step, and a stretch of them, without Python
-    narrow      where a narrow network's parameters lie during a stretch; narrow_passes, narrow_step
+    narrow      where a narrow network's parameters lie during a stretch, and narrow_products,
+                narrow_passes, narrow_unit, narrow_step
     optimizer   an optimiser's step by itself
     snapshot    Snapshot keeps copies to go back to
     training    Training runs whole stretches of an epoch
@@ -36,6 +37,7 @@ from bpcore._math.activation cimport (
     SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, activate, derivative_takes_z, differentiate, is_often_zero,
     keeps_zero, softmax, softmax_delta, to_delta,
 )
+from bpcore._math.activation_lanes cimport activated, derived, derived_in_lanes, in_lanes
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
 from bpcore._math.elementary cimport log1p_unit, log_
@@ -67,8 +69,9 @@ from bpcore._math.update cimport (
     rule_t, scale_by, update,
 )
 from bpcore._math.vector cimport (
-    LANES_F32, TILE_ROWS, at, broadcast, element, everywhere, first_everywhere, first_lanes, lanes,
-    load, load_part, only_sum, store, store_part, sum_of, sums, vec, vf32, vf64, zero,
+    LANES_F32, TILE_ROWS, at, broadcast, copy_element, element, everywhere, first_everywhere,
+    first_lanes, lane, lanes, load, load_part, only_sum, store, store_part, sum_everywhere, sum_of,
+    sums, vec, vf32, vf64, zero,
 )
 
 cnp.import_array()
@@ -91,7 +94,9 @@ LOSSES = {
 RULES = {"SGD": SGD, "Adam": ADAM, "RMSProp": RMSPROP, "Adagrad": ADAGRAD, "Rprop": RPROP}
 
 include "_core/narrow.pxi"
+include "_core/narrow_products.pxi"
 include "_core/narrow_passes.pxi"
+include "_core/narrow_unit.pxi"
 include "_core/narrow_step.pxi"
 include "_core/passes.pxi"
 include "_core/door.pxi"

@@ -6,16 +6,6 @@ cdef bint goes_narrow(const training_t *t, Py_ssize_t batch_size) noexcept nogil
     return t.narrow != NULL and batch_size <= min(t.block, <Py_ssize_t> NARROW_SAMPLES)
 
 
-cdef inline double narrow_samples(
-    training_t *t, const stretch_t *data, const vec *p, Py_ssize_t first, int n, double share,
-    double scale, Py_ssize_t shift,
-) noexcept nogil:
-    """narrow_batch, of one sample without the loops"""
-    if n == 1:
-        return narrow_batch(t, data, p, first, 1, share, scale, shift)
-    return narrow_batch(t, data, p, first, n, share, scale, shift)
-
-
 cdef bint narrow_update(
     training_t *t, const floating *p, const pace_t *pace, int guard
 ) noexcept nogil:
@@ -33,28 +23,37 @@ cdef Py_ssize_t narrow_stretch(
     training_t *t, const stretch_t *data, const floating *p, double *loss_sum, double *weight_sum,
 ) noexcept nogil:
     """run_stretch of a narrow network"""
-    cdef Py_ssize_t step = data.start, first, n, shift
+    cdef Py_ssize_t step = data.start, first, n
     cdef bint descends = t.rule.kind == SGD and t.rule.momentum == 0 and data.guard == UNGUARDED
-    cdef double C, share = 0, scale, total = 0, losses = loss_sum[0], weights = weight_sum[0]
+    cdef double C, share = 0, total = 0, losses = loss_sum[0], weights = weight_sum[0]
     cdef pace_t pace
     take_block(t, 0)
     address_narrow(t, p)
     move_narrow(t, p, False)
+    if descends and is_unit(t, data, vector_length(p)):
+        if floating is float:
+            step = unit_stretch(t, data, <vf32 *> t.vectors, loss_sum, weight_sum)
+        else:
+            step = unit_stretch(t, data, <vf64 *> t.vectors, loss_sum, weight_sum)
+        move_narrow(t, p, True)
+        return step
     while step < data.stop:
         first = step * data.batch_size
         n = min(data.batch_size, data.samples - first)
         if data.weight != NULL or total != n:
             share = batch_share(<const floating *> data.weight, data.order, first, n, &total)
-        scale, shift = 1, t.narrow_size
         if descends and n == 1:
-            scale, shift = -data.learning_rates[step], 0
-        if floating is float:
-            C = narrow_samples(t, data, <const vf32 *> p, first, <int> n, share, scale, shift)
+            if floating is float:
+                C = narrow_one(t, data, <const vf32 *> p, first, share,
+                               -data.learning_rates[step], 0)
+            else:
+                C = narrow_one(t, data, <const vf64 *> p, first, share,
+                               -data.learning_rates[step], 0)
         else:
-            C = narrow_samples(t, data, <const vf64 *> p, first, <int> n, share, scale, shift)
+            C = narrow_gradient(t, data, first, <int> n, share, p)
         if not isfinite(C):
             break
-        if shift > 0:
+        if not descends or n > 1:
             pace = pace_of(&t.rule, data.learning_rates[step],
                            <double> (data.counter + step - data.start + 1))
             if not narrow_update(t, p, &pace, data.guard):
@@ -82,10 +81,7 @@ cdef double narrow_step(
     take_block(t, 0)
     address_narrow(t, p)
     move_narrow(t, p, False)
-    if floating is float:
-        C = narrow_samples(t, data, <const vf32 *> p, 0, <int> n, share, 1, t.narrow_size)
-    else:
-        C = narrow_samples(t, data, <const vf64 *> p, 0, <int> n, share, 1, t.narrow_size)
+    C = narrow_gradient(t, data, 0, <int> n, share, p)
     for l in range(t.net.n_layers):
         move_layer(&t.narrow[l], gradient + (<floating *> t.net.layers[l].W - theta),
                    gradient + (<floating *> t.net.layers[l].b - theta), vectors + t.narrow_size,

@@ -37,12 +37,20 @@ cdef extern from "vector_parts.h" nogil:
     void store_part_f64(double *p, vf64 x, int count)
     vf32 first_lanes_f32(vf32 x, int count)
     vf64 first_lanes_f64(vf64 x, int count)
+    vf32 lane_f32(vf32 x, const float *p, int k)
+    vf64 lane_f64(vf64 x, const double *p, int k)
+    vf32 positive_part_f32(vf32 x)
+    vf64 positive_part_f64(vf64 x)
+    vf32 is_positive_f32(vf32 x)
+    vf64 is_positive_f64(vf64 x)
 
 cdef extern from "vector_sums.h" nogil:
     float sum_f32(vf32 x)
     double sum_f64(vf64 x)
-    vf32 only_sum_f32(vf32 x)
-    vf64 only_sum_f64(vf64 x)
+    vf32 only_sum_f32(vf32 x, int used)
+    vf64 only_sum_f64(vf64 x, int used)
+    vf32 sum_everywhere_f32(vf32 x, int used)
+    vf64 sum_everywhere_f64(vf64 x, int used)
     vf64 wide_f32(const float *p)
     void sum4_f32(float *p, const float *start, vf32 x0, vf32 x1, vf32 x2, vf32 x3)
     void sum4_f64(double *p, const double *start, vf64 x0, vf64 x1, vf64 x2, vf64 x3)
@@ -212,6 +220,30 @@ cdef inline vec first_lanes(vec x, int count) noexcept nogil:
         return first_lanes_f64(x, count)
 
 
+cdef inline vec lane(vec x, const vec *p, int k) noexcept nogil:
+    """x's lane k in every lane; p holds x, too"""
+    if vec is vf32:
+        return lane_f32(x, <const float *> p, k)
+    else:
+        return lane_f64(x, <const double *> p, k)
+
+
+cdef inline vec positive_part(vec x) noexcept nogil:
+    """max(x, 0), by lanes; NaN stays NaN"""
+    if vec is vf32:
+        return positive_part_f32(x)
+    else:
+        return positive_part_f64(x)
+
+
+cdef inline vec is_positive(vec x) noexcept nogil:
+    """1 where x > 0, else 0"""
+    if vec is vf32:
+        return is_positive_f32(x)
+    else:
+        return is_positive_f64(x)
+
+
 cdef inline vec *at(const vec *p, Py_ssize_t k) noexcept nogil:
     """The address of element k."""
     if vec is vf32:
@@ -255,12 +287,20 @@ cdef inline vec sums(const vec *x, int count, int used) noexcept nogil:
         return sums_f64(x, count)
 
 
-cdef inline vec only_sum(vec x) noexcept nogil:
-    """The sum of x's lanes in the first lane, 0 in the others"""
+cdef inline vec only_sum(vec x, int used) noexcept nogil:
+    """The sum of x's lanes in the first lane, 0 in the others; only the first `used` are not 0."""
     if vec is vf32:
-        return only_sum_f32(x)
+        return only_sum_f32(x, used)
     else:
-        return only_sum_f64(x)
+        return only_sum_f64(x, used)
+
+
+cdef inline vec sum_everywhere(vec x, int used) noexcept nogil:
+    """The same in every lane"""
+    if vec is vf32:
+        return sum_everywhere_f32(x, used)
+    else:
+        return sum_everywhere_f64(x, used)
 
 
 cdef inline double element(const vec *p) noexcept nogil:

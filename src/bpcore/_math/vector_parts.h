@@ -152,6 +152,11 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
 
 #endif
 
+#if LANES_F64 > 1
+typedef int32_t vi32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+typedef int64_t vi64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+#endif
+
 /* x, but 0 in the lanes after the first `count`. */
 #if defined(VECTORS_AVX512)
 static inline vf32 first_lanes_f32(vf32 x, int count) {
@@ -161,8 +166,6 @@ static inline vf64 first_lanes_f64(vf64 x, int count) {
     return (vf64)_mm512_maskz_mov_pd((__mmask8)(0xffu >> (8 - count)), (__m512d)x);
 }
 #elif LANES_F64 > 1
-typedef int32_t vi32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
-typedef int64_t vi64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 static inline vf32 first_lanes_f32(vf32 x, int count) {
     return (vf32)((vi32)x & *(const vi32 *)(LANE_MASK_32 + LANES_F32 - count));
 }
@@ -172,6 +175,57 @@ static inline vf64 first_lanes_f64(vf64 x, int count) {
 #else
 static inline vf32 first_lanes_f32(vf32 x, int count) { return count ? x : zero_f32(); }
 static inline vf64 first_lanes_f64(vf64 x, int count) { return count ? x : zero_f64(); }
+#endif
+
+/* Lane k of x, which p holds too, in every lane: who waits for x waits less in a register. */
+#if defined(VECTORS_AVX512)
+static inline vf32 lane_f32(vf32 x, const float *p, int k) {
+    (void)p;
+    return (vf32)_mm512_permutexvar_ps(_mm512_set1_epi32(k), (__m512)x);
+}
+static inline vf64 lane_f64(vf64 x, const double *p, int k) {
+    (void)p;
+    return (vf64)_mm512_permutexvar_pd(_mm512_set1_epi64(k), (__m512d)x);
+}
+#else
+#if defined(VECTORS_AVX2)
+static inline vf32 lane_f32(vf32 x, const float *p, int k) {
+    (void)p;
+    return (vf32)_mm256_permutevar8x32_ps((__m256)x, _mm256_set1_epi32(k));
+}
+#else
+static inline vf32 lane_f32(vf32 x, const float *p, int k) {
+    (void)x;
+    return broadcast_f32(p + k);
+}
+#endif
+static inline vf64 lane_f64(vf64 x, const double *p, int k) {
+    (void)x;
+    return broadcast_f64(p + k);
+}
+#endif
+
+/* x where it is positive or NaN, else 0; and 1 where it is positive, else 0. */
+#if LANES_F64 > 1
+static inline vf32 positive_part_f32(vf32 x) {
+    return (vf32)((vi32)x & ~(vi32)(x < zero_f32()));
+}
+static inline vf64 positive_part_f64(vf64 x) {
+    return (vf64)((vi64)x & ~(vi64)(x < zero_f64()));
+}
+static inline vf32 is_positive_f32(vf32 x) {
+    const vf32 one = zero_f32() + 1.0f;
+    return (vf32)((vi32)one & (vi32)(x > zero_f32()));
+}
+static inline vf64 is_positive_f64(vf64 x) {
+    const vf64 one = zero_f64() + 1.0;
+    return (vf64)((vi64)one & (vi64)(x > zero_f64()));
+}
+#else
+static inline vf32 positive_part_f32(vf32 x) { return x < 0 ? 0 : x; }
+static inline vf64 positive_part_f64(vf64 x) { return x < 0 ? 0 : x; }
+static inline vf32 is_positive_f32(vf32 x) { return x > 0; }
+static inline vf64 is_positive_f64(vf64 x) { return x > 0; }
 #endif
 
 /* The first `count` lanes as above; the others repeat the first. */

@@ -1,7 +1,7 @@
 /* The sum of the lanes, in halves: lane i and lane i + lanes/2, and so on. sum4 does four vectors
  * at once, in the same order, and puts start + sum side by side; sums a vector full of vectors, of
- * which the first `count` matter; only_sum leaves 0 in all lanes but the first. wide makes float64 of
- * as many float32, for a sum in that. */
+ * which the first `count` matter; only_sum, of a vector whose first `used` lanes alone are not 0,
+ * leaves 0 in all lanes but the first; sum_everywhere leaves the sum in each. wide makes float64 of as many float32, for a sum in that. */
 #ifndef BPCORE_VECTOR_SUMS_H
 #define BPCORE_VECTOR_SUMS_H
 
@@ -230,8 +230,77 @@ static inline vf64 sums_f64(const vf64 *x, int count) {
 
 #endif
 
-static inline vf32 only_sum_f32(vf32 x) { return (vf32){sum_f32(x)}; }
-static inline vf64 only_sum_f64(vf64 x) { return (vf64){sum_f64(x)}; }
+#if defined(VECTORS_AVX512) || defined(VECTORS_AVX2)
+/* Who waits for the sum waits for the halves alone that may hold something. */
+static inline __m128 total_f32(vf32 x, int used) {
+#if defined(VECTORS_AVX512)
+    __m256 half = _mm512_castps512_ps256((__m512)x);
+    if (used > 8)
+        half = _mm256_add_ps(half, _mm256_castpd_ps(
+            _mm512_extractf64x4_pd((__m512d)(__m512)x, 1)));
+#else
+    __m256 half = (__m256)x;
+#endif
+    __m128 s = _mm256_castps256_ps128(half);
+    if (used > 4) s = _mm_add_ps(s, _mm256_extractf128_ps(half, 1));
+    if (used > 2) s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_add_ss(s, _mm_shuffle_ps(s, s, 1));
+}
+static inline __m128d total_f64(vf64 x, int used) {
+#if defined(VECTORS_AVX512)
+    __m256d half = _mm512_castpd512_pd256((__m512d)x);
+    if (used > 4) half = _mm256_add_pd(half, _mm512_extractf64x4_pd((__m512d)x, 1));
+#else
+    __m256d half = (__m256d)x;
+#endif
+    __m128d s = _mm256_castpd256_pd128(half);
+    if (used > 2) s = _mm_add_pd(s, _mm256_extractf128_pd(half, 1));
+    return _mm_add_sd(s, _mm_unpackhi_pd(s, s));
+}
+static inline vf32 only_sum_f32(vf32 x, int used) {
+    return (vf32){_mm_cvtss_f32(total_f32(x, used))};
+}
+static inline vf64 only_sum_f64(vf64 x, int used) {
+    return (vf64){_mm_cvtsd_f64(total_f64(x, used))};
+}
+#if defined(VECTORS_AVX512)
+static inline vf32 sum_everywhere_f32(vf32 x, int used) {
+    __m512 s = (__m512)x;
+    if (used <= 4) return (vf32)_mm512_broadcastss_ps(total_f32(x, used));
+    if (used > 8) s = _mm512_add_ps(s, _mm512_shuffle_f32x4(s, s, 0x4e));
+    s = _mm512_add_ps(s, _mm512_shuffle_f32x4(s, s, 0xb1));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0x4e));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xb1));
+    return (vf32)(used > 8 ? s : _mm512_shuffle_f32x4(s, s, 0));
+}
+static inline vf64 sum_everywhere_f64(vf64 x, int used) {
+    __m512d s = (__m512d)x;
+    if (used <= 4) return (vf64)_mm512_broadcastsd_pd(total_f64(x, used));
+    s = _mm512_add_pd(s, _mm512_shuffle_f64x2(s, s, 0x4e));
+    s = _mm512_add_pd(s, _mm512_shuffle_f64x2(s, s, 0xb1));
+    return (vf64)_mm512_add_pd(s, _mm512_permute_pd(s, 0x55));
+}
+#else
+static inline vf32 sum_everywhere_f32(vf32 x, int used) {
+    __m256 s = (__m256)x;
+    if (used <= 4) return (vf32)_mm256_broadcastss_ps(total_f32(x, used));
+    s = _mm256_add_ps(s, _mm256_permute2f128_ps(s, s, 1));
+    s = _mm256_add_ps(s, _mm256_permute_ps(s, 0x4e));
+    return (vf32)_mm256_add_ps(s, _mm256_permute_ps(s, 0xb1));
+}
+static inline vf64 sum_everywhere_f64(vf64 x, int used) {
+    __m256d s = (__m256d)x;
+    if (used <= 2) return (vf64)_mm256_broadcastsd_pd(total_f64(x, used));
+    s = _mm256_add_pd(s, _mm256_permute2f128_pd(s, s, 1));
+    return (vf64)_mm256_add_pd(s, _mm256_permute_pd(s, 5));
+}
+#endif
+#else
+static inline vf32 only_sum_f32(vf32 x, int used) { (void)used; return (vf32){sum_f32(x)}; }
+static inline vf64 only_sum_f64(vf64 x, int used) { (void)used; return (vf64){sum_f64(x)}; }
+static inline vf32 sum_everywhere_f32(vf32 x, int used) { (void)used; return sum_f32(x) - zero_f32(); }
+static inline vf64 sum_everywhere_f64(vf64 x, int used) { (void)used; return sum_f64(x) - zero_f64(); }
+#endif
 
 #ifndef LOW_SUMS
 #define LOW_SUMS 0
