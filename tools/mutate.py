@@ -240,7 +240,8 @@ at(init, group * ld_init) => init
 height * (depth if a_packed else a_row) => height * a_row
 a_row, a_step = 1, height => a_step = height
 at(a, tiles * a_tile) => a
-init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
+1@ init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
+2@ init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
 at(a, r + k * a_step), at(packed, r * depth + k * height) => at(a, r), at(packed, r * depth + k * height)
 step = deep if depth - k > deep else depth - k => step = deep if depth - k > deep else depth - k - 1
 ark = at(a, r * a_row + k * a_step) => ark = at(a, r * a_row)
@@ -273,7 +274,9 @@ x = load(a if r < 3 else a3, => x = load(a,
 x = load(W if m < 3 else (W3 if m < 6 else W6), => x = load(W if m < 3 else W3,
 near[m] = load(W if m < 3 else W3, => near[m] = load(W,
 store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m)) => store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], bias)
-dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1, False) => dot_tile(at(z, m), ldz, bias, a, at(W, m * depth), depth, rows, 1, False)
+1@ dot_few(at(z, m), ldz, at(bias, m), a, => dot_few(at(z, m), ldz, bias, a,
+2@ dot_few(at(z, m), ldz, at(bias, m), a, => dot_few(at(z, m), ldz, bias, a,
+m, behind = wide, end => behind = end
 W, depth, columns, 5, 4) => W, depth, columns, 4, 4)
 W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
 W, depth, columns, 4, 3) => W, depth, columns, 3, 3)

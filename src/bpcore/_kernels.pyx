@@ -53,7 +53,7 @@ from bpcore._math.network cimport (
     whole_vectors, work_size,
 )
 from bpcore._math.row_sums cimport sum_of_losses
-from bpcore._math.shallow cimport ends_with_init
+from bpcore._math.shallow cimport ends_with_init, shallow_panel
 from bpcore._math.skip cimport share_of_nonzeros, skip_panel
 from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, leave_processor, meet, member_t, set_flag, set_flag_if,

@@ -31,6 +31,28 @@ cdef void panel_f64 "bpcore_panel_f64"(
                   a_packed, <const vf64 *> b, ldb, full, rows, columns, depth, False)
 
 
+cdef void shallow_f32 "bpcore_shallow_f32"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+    const void *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const void *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """What run_panel calls."""
+    shallow_panel(<vf32 *> c, ldc, <const vf32 *> init, ld_init, <const vf32 *> a, a_row, a_step,
+                  <const vf32 *> b, ldb, full, rows, columns, depth)
+
+
+cdef void shallow_f64 "bpcore_shallow_f64"(
+    void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+    const void *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const void *b, Py_ssize_t ldb, Py_ssize_t full,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """What run_panel calls."""
+    shallow_panel(<vf64 *> c, ldc, <const vf64 *> init, ld_init, <const vf64 *> a, a_row, a_step,
+                  <const vf64 *> b, ldb, full, rows, columns, depth)
+
+
 cdef void wide_f32 "bpcore_wide_f32"(
     void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
     const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,

@@ -37,7 +37,8 @@ cdef inline void dot_tile(
     Py_ssize_t depth,
     int rows,          # rows, columns and ahead are constants at every call
     int columns,
-    bint ahead,        # fetch as many rows of a behind these
+    int ahead,         # rows to fetch meanwhile
+    const vec *behind,  # where they begin
 ) noexcept nogil:
     """z[r, m] = bias[m] + Σ_k a[r, k] W[m, k]
 
@@ -51,8 +52,7 @@ cdef inline void dot_tile(
     cdef const vec *a3 = at(a, 3 * depth)
     cdef const vec *W3 = at(W, 3 * depth)
     cdef const vec *W6 = at(W, 6 * depth)
-    cdef const vec *behind = at(a, rows * depth)
-    cdef const vec *behind3 = at(a3, rows * depth)
+    cdef const vec *behind3 = at(behind, 3 * depth)
     cdef const vec *end = at(a, depth // width * width)
     cdef int r, m, left = <int> (depth % width)
     for r in range(rows * columns):
@@ -82,12 +82,12 @@ cdef inline void dot_tile(
             hold(W3)
         if columns > 6:
             hold(W6)
-        if ahead:
-            for r in range(rows):
+        if ahead > 0:
+            for r in range(ahead):
                 prefetch(at(behind if r < 3 else behind3, r % 3 * depth))
             behind, behind3 = at(behind, width), at(behind3, width)
             hold(behind)
-            if rows > 3:
+            if ahead > 3:
                 hold(behind3)
     if left:
         for r in range(rows):
@@ -104,32 +104,51 @@ cdef inline void dot_tile(
             store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m))
 
 
+cdef inline void dot_few(
+    vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
+    Py_ssize_t depth, Py_ssize_t columns, int rows, int ahead, const vec *behind,
+) noexcept nogil:
+    """The dot products of none to three outputs"""
+    if columns == 3:
+        dot_tile(z, ldz, bias, a, W, depth, rows, 3, ahead, behind)
+    elif columns == 2:
+        dot_tile(z, ldz, bias, a, W, depth, rows, 2, ahead, behind)
+    elif columns == 1:
+        dot_tile(z, ldz, bias, a, W, depth, rows, 1, 0, behind)
+
+
 cdef inline void dot_rows(
     vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
     Py_ssize_t depth, Py_ssize_t columns, int rows, int wide,
 ) noexcept nogil:
     """z = a Wᵀ + b for `rows` samples, `wide` outputs at a time (both constants).
 
-    The first outputs' tile is the one that takes the samples from afar; it fetches the next ones,
-    as a processor does not foresee where so many rows begin. So does a last tile of two or three,
-    which may be the first, and has the time.
+    Meanwhile the next samples are fetched, as a processor does not foresee where so many rows
+    begin: a row with each tile, or they would wait for one another; where there are fewer tiles
+    than rows, all with the first, and with the last of two or three outputs, which has the time.
+    Tiles beyond fetch what is near, which costs nothing.
     """
+    cdef const vec *behind = at(a, rows * depth)
+    cdef const vec *end = at(a, 2 * rows * depth)
+    cdef bint few = rows > 1 and columns < rows * wide
     cdef Py_ssize_t m = 0
-    if rows > 1 and wide <= columns:
-        dot_tile(z, ldz, bias, a, W, depth, rows, wide, True)
-        m = wide
+    if few and wide <= columns:
+        dot_tile(z, ldz, bias, a, W, depth, rows, wide, rows, behind)
+        m, behind = wide, end
     while m + wide <= columns:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, wide, False)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, wide,
+                 1 if rows > 1 else 0, behind if behind != end else a)
+        if behind != end:
+            behind = at(behind, depth)
         m += wide
     if wide > 4 and m + 4 <= columns:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 4, False)
+        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 4, 0, a)
         m += 4
-    if columns - m == 3:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 3, rows > 1)
-    elif columns - m == 2:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 2, rows > 1)
-    elif columns - m == 1:
-        dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 1, False)
+    if few:
+        dot_few(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, columns - m, rows, rows,
+                at(a, rows * depth))
+    else:
+        dot_few(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, columns - m, rows, 0, a)
 
 
 cdef inline double cost_of_dots(

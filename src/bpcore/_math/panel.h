@@ -25,7 +25,17 @@ static void bpcore_wide_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_
                             const void *b, Py_ssize_t ldb, Py_ssize_t full, Py_ssize_t rows,
                             Py_ssize_t columns, Py_ssize_t depth);
 
-/* And skip_panel, likewise. */
+/* And shallow_panel, likewise, */
+static void bpcore_shallow_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+                               const void *a, Py_ssize_t a_row, Py_ssize_t a_step, const void *b,
+                               Py_ssize_t ldb, Py_ssize_t full, Py_ssize_t rows,
+                               Py_ssize_t columns, Py_ssize_t depth);
+static void bpcore_shallow_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+                               const void *a, Py_ssize_t a_row, Py_ssize_t a_step, const void *b,
+                               Py_ssize_t ldb, Py_ssize_t full, Py_ssize_t rows,
+                               Py_ssize_t columns, Py_ssize_t depth);
+
+/* and skip_panel. */
 static void bpcore_skip_f32(void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
                             int ends, const void *a, Py_ssize_t a_row, const uint64_t *bits, int words,
                             Py_ssize_t rows, const void *panel, Py_ssize_t ld_panel, int vectors,

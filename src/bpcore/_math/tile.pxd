@@ -16,7 +16,7 @@ see ends_with_init.
 from bpcore._math.pack cimport (
     FEW, copy_short, crowds, pack_columns, pack_rows, scatters, transpose,
 )
-from bpcore._math.shallow cimport SHALLOW, ends_with_init, shallow_panel
+from bpcore._math.shallow cimport SHALLOW, ends_with_init
 from bpcore._math.skip cimport found, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
     TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
@@ -33,6 +33,18 @@ cdef extern from "panel.h" nogil:
     void bpcore_panel_f64(
         void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
         const void *a, Py_ssize_t a_row, Py_ssize_t a_step, int a_packed,
+        const void *b, Py_ssize_t ldb, Py_ssize_t full,
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    )
+    void bpcore_shallow_f32(
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step,
+        const void *b, Py_ssize_t ldb, Py_ssize_t full,
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+    )
+    void bpcore_shallow_f64(
+        void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init,
+        const void *a, Py_ssize_t a_row, Py_ssize_t a_step,
         const void *b, Py_ssize_t ldb, Py_ssize_t full,
         Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     )
@@ -253,9 +265,6 @@ cdef inline void panel_product(
     cdef const vec *then
     if init == NULL:
         init, ld_init = <const vec *> ZEROS, 0
-    if depth <= SHALLOW and not a_packed and not wide:
-        shallow_panel(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, full, rows, columns, depth)
-        return
     if longer > 0:
         tiles, height = longer, height + 1
     while rows > 0:
@@ -294,8 +303,18 @@ cdef inline void run_panel(
     const vec *b, Py_ssize_t ldb, Py_ssize_t full,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
 ) noexcept nogil:
-    """panel_product, each kind compiled once."""
+    """panel_product, or shallow_panel, each kind compiled once."""
     cdef bint wide = TILE_VECTORS > 2 and columns > 2 * lanes(c)
+    if depth <= SHALLOW and not a_packed and not wide:
+        if init == NULL:
+            init, ld_init = <const vec *> ZEROS, 0
+        if vec is vf32:
+            bpcore_shallow_f32(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, full, rows,
+                               columns, depth)
+        else:
+            bpcore_shallow_f64(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, full, rows,
+                               columns, depth)
+        return
     if vec is vf32 and wide:
         bpcore_wide_f32(c, ldc, init, ld_init, a, a_row, a_step, a_packed, b, ldb, full, rows,
                         columns, depth)
