@@ -382,7 +382,6 @@ put_or_add(db, delta, accumulate) => put_or_add(db, delta, False)
 src/bpcore/_core/narrow_passes.pxi
 1@ a[i] = first_lanes(a[i], layer.n_outputs) => pass
 a[0] = first_lanes(a[0], used) => pass
-layer += 1\n        out = narrow_z => layer += 1\n        out = out if False else narrow_z
 kept[0] = da = delta => da = delta
 shift == 0) => False)
 delta = lanes_delta(layer, da) => delta = da

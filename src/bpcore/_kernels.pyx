@@ -38,7 +38,7 @@ from bpcore._math.activation cimport (
     keeps_zero, softmax, softmax_delta, to_delta,
 )
 from bpcore._math.activation_lanes cimport activated, derived, derived_in_lanes, in_lanes
-from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient
+from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient, tiled_outputs
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
 from bpcore._math.elementary cimport log1p_unit, log_
 from bpcore._math.finite cimport all_finite, all_within
@@ -63,7 +63,7 @@ from bpcore._math.parts cimport (
     MATRIX_UNIT, STRIP, bytes_of_parts, pack_matrix, packed_t, parts_product,
 )
 from bpcore._math.penalty cimport penalty, penalty_gradient, penalty_of_squares
-from bpcore._math.tile cimport panel_product
+from bpcore._math.tile cimport pack_panels, panel_product, panels_size
 from bpcore._math.update cimport (
     ADAGRAD, ADAM, RMSPROP, RPROP, SGD, clip_factor, is_calm, largest_absolute, pace_of, pace_t,
     rule_t, scale_by, update,

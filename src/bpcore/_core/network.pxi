@@ -4,8 +4,9 @@ Python's side, `Network`, comes first; what it runs without the GIL stands below
 """
 
 cdef enum:
-    PREDICT_ROWS = 240  # samples that predict takes through all layers at a time,
-    PREDICT_PARTS = 256  # and where there is a matrix unit, but
+    PREDICT_ROWS = 120   # samples that predict takes through all layers at a time,
+    EVALUATE_ROWS = 240  # evaluate, whose C is backward's to the bit where one block is all,
+    PREDICT_PARTS = 256  # and both where there is a matrix unit, but
     PREDICT_BYTES = 262144  # of X: while one block is multiplied, the next is fetched beside it
     FEW_LAYERS = 8  # whose addresses predict has room for without asking malloc
 
@@ -336,12 +337,12 @@ cdef double whole_backward(
 
 
 cdef Py_ssize_t predicted_rows(
-    const network_t *net, const floating *x, Py_ssize_t step
+    const network_t *net, const floating *x, Py_ssize_t step, bint evaluate
 ) noexcept nogil:
     """Samples a block of predictions, at most: whole steps of rows."""
     cdef Py_ssize_t rows
     if not MATRIX_UNIT:
-        return PREDICT_ROWS
+        return EVALUATE_ROWS if evaluate else PREDICT_ROWS
     rows = PREDICT_BYTES // (net.layers[0].n_inputs * <Py_ssize_t> sizeof(x[0])) // step * step
     return min(<Py_ssize_t> PREDICT_PARTS, max(2 * step, rows))
 
@@ -360,7 +361,7 @@ cdef double blocked_run(
 ) noexcept nogil:
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
     cdef Py_ssize_t step = 2 * STRIP if MATRIX_UNIT else TILE_ROWS  # whole tiles, but for the last
-    cdef Py_ssize_t most = predicted_rows(net, x, step), k, first, m
+    cdef Py_ssize_t most = predicted_rows(net, x, step, out == NULL), k, first, m
     cdef Py_ssize_t blocks = (n + most - 1) // most
     cdef Py_ssize_t rows = (n + blocks * step - 1) // (blocks * step) * step
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
@@ -374,7 +375,7 @@ cdef double blocked_run(
     cdef floating *a = <floating *> (start + 3 * size)
     cdef double C = 0
     cdef void *work
-    cdef void *parts = NULL
+    cdef void *packed = NULL
     cdef dense_t last = net.layers[net.n_layers - 1]
     cdef network_t outputs = net[0]  # the last layer alone, with the z and a of a block
     if room == NULL:
@@ -385,11 +386,11 @@ cdef double blocked_run(
     work = prepare(net, x, n)
     blocks = (n + rows - 1) // rows
     if blocks > 1:
-        parts = pack_weights(net, x)
+        packed = pack_weights(net, x)
     for k in range(blocks):
         first = k * rows
         m = min(rows, n - first)
-        if parts != NULL:
+        if MATRIX_UNIT and packed != NULL:
             fetch_meanwhile(net, x + (first + m) * n_inputs, min(rows, n - first - m))
         if not predict_rows(net, x + first * n_inputs, z if out == NULL else NULL,
                             a if out == NULL else out + first * n_outputs, m, one, other,
@@ -399,7 +400,7 @@ cdef double blocked_run(
         if out == NULL:
             C += loss_pass(&outputs, row(y, first, n_outputs), label_row(labels, first),
                            row(weight, first, 1), share, net.fused, one, 0, m, NULL)
-    free(parts)
+    free(packed)
     free(work)
     free(room)
     return C

@@ -6,6 +6,7 @@ module, and what is compiled once keeps it small.
 cdef enum:
     PIECE = 1024  # elements that activation_pass copies at a time
     NEAR = 16384  # bytes of ∂C/∂a that leave room for as many of a in the first-level cache
+    PANEL_BYTES = 1048576  # of all W's panels that are worth keeping: the second-level cache's half
     WORTH_SKIPPING = 30  # percent of nonzeros, below which not even the matrix unit is faster
 
 
@@ -117,7 +118,7 @@ cdef void forward_product(
     """z = a_in Wᵀ + b"""
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
                    layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes,
-                   rest_of(layer, FORWARD_INPUT, layer.sparse), layer.in_parts & FORWARD,
+                   <const floating *> layer.panels, rest_of(layer, FORWARD_INPUT, layer.sparse), layer.in_parts & FORWARD,
                    <floating *> layer.work, &layer.packed)
 
 
@@ -421,11 +422,20 @@ cdef bint shows_finite(
     """Whether x is finite, by its z = x Wᵀ + b: Inf and NaN times any weight, 0 too, make every sum
     that they are in Inf or NaN. A z may be so for other reasons; then x itself is looked through.
     """
-    cdef Py_ssize_t i
-    cdef floating nothing = 0
-    for i in range(n):  # one z of each sample: 0 times a finite number is 0
-        nothing += <floating> 0 * z[i * layer.n_outputs]
-    return nothing == 0 or all_finite(x, n * layer.n_inputs)
+    cdef floating nothing[4]
+    cdef Py_ssize_t i = 0, k, step = layer.n_outputs
+    for k in range(4):
+        nothing[k] = 0
+    # One z of each sample, as 0 times a finite number is 0; four sums, as each addition waits.
+    while i + 4 <= n:
+        for k in range(4):
+            nothing[k] += <floating> 0 * z[(i + k) * step]
+        i += 4
+    while i < n:
+        nothing[0] += <floating> 0 * z[i * step]
+        i += 1
+    return ((nothing[0] + nothing[1]) + (nothing[2] + nothing[3]) == 0
+            or all_finite(x, n * layer.n_inputs))
 
 
 cdef void *prepare(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
@@ -444,33 +454,73 @@ cdef void *prepare(network_t *net, const floating *p, Py_ssize_t n) noexcept nog
         work = malloc(size * sizeof(p[0]))
     for l in range(net.n_layers):
         net.layers[l].work = work
+        net.layers[l].panels = NULL
         net.layers[l].packed.parts = net.layers[l].packed.ahead = net.layers[l].packed.end = NULL
     return work
 
 
+cdef Py_ssize_t panel_bytes(const dense_t *layer, const floating *p) noexcept nogil:
+    """What pack_panels makes of a layer's W, if forward goes by tiles; whole cache lines"""
+    cdef Py_ssize_t size
+    if floating is float:
+        size = panels_size(<const vf32 *> p, tiled_outputs(<const vf32 *> p, layer.n_inputs,
+                                                           layer.n_outputs), layer.n_inputs)
+    else:
+        size = panels_size(<const vf64 *> p, tiled_outputs(<const vf64 *> p, layer.n_inputs,
+                                                           layer.n_outputs), layer.n_inputs)
+    return (size * <Py_ssize_t> sizeof(p[0]) + 63) // 64 * 64
+
+
+cdef bint goes_by_tiles(const dense_t *layer) noexcept nogil:
+    """Whether forward does, as far as choose_sums decides."""
+    return not (layer.by_dots or layer.by_lanes or (layer.in_parts & FORWARD
+                                                    and layer.work != NULL))
+
+
+cdef void pack_layer(dense_t *layer, void *to, const floating *p) noexcept nogil:
+    """W's columns in panels, for forward to find there"""
+    cdef Py_ssize_t n_inputs = layer.n_inputs, columns
+    if floating is float:
+        columns = tiled_outputs(<const vf32 *> p, n_inputs, layer.n_outputs)
+        pack_panels(<const vf32 *> layer.W, n_inputs, <vf32 *> to, columns, n_inputs)
+    else:
+        columns = tiled_outputs(<const vf64 *> p, n_inputs, layer.n_outputs)
+        pack_panels(<const vf64 *> layer.W, n_inputs, <vf64 *> to, columns, n_inputs)
+    layer.panels = to
+
+
 cdef void *pack_weights(network_t *net, const floating *p) noexcept nogil:
-    """The parts of every W that the matrix unit takes forward, once for many blocks of samples; to
+    """Every W as the tiles or the matrix unit take it forward, once for many blocks of samples; to
     be freed after the last. Without memory each block makes its own."""
-    cdef Py_ssize_t size = 64
+    cdef Py_ssize_t size = 64, panels = 0
     cdef dense_t *layer
     cdef char *to
-    cdef void *room = NULL
+    cdef void *room
     cdef int l
-    if floating is float:
-        for l in range(net.n_layers):
-            layer = &net.layers[l]
-            if layer.in_parts & FORWARD and layer.work != NULL:
-                size += bytes_of_parts(layer.n_outputs, layer.n_inputs)
-        if size > 64:
-            room = malloc(size)
-        if room == NULL:
-            return NULL
-        to = <char *> ((<size_t> room + 63) // 64 * 64)
-        for l in range(net.n_layers):
-            layer = &net.layers[l]
-            if layer.in_parts & FORWARD and layer.work != NULL:
+    for l in range(net.n_layers):
+        layer = &net.layers[l]
+        if goes_by_tiles(layer):
+            panels += panel_bytes(layer, p)
+        elif layer.in_parts & FORWARD:
+            size += bytes_of_parts(layer.n_outputs, layer.n_inputs)
+    if panels > PANEL_BYTES:
+        panels = 0
+    if size + panels == 64:
+        return NULL
+    room = malloc(size + panels)
+    if room == NULL:
+        return NULL
+    to = <char *> ((<size_t> room + 63) // 64 * 64)
+    for l in range(net.n_layers):
+        layer = &net.layers[l]
+        if goes_by_tiles(layer):
+            if panels > 0:
+                pack_layer(layer, to, p)
+                to += panel_bytes(layer, p)
+        elif layer.in_parts & FORWARD:
+            if floating is float:
                 pack_matrix(<const float *> layer.W, layer.n_inputs, True, layer.n_outputs,
                             layer.n_inputs, to)
-                layer.packed.parts = to
-                to += bytes_of_parts(layer.n_outputs, layer.n_inputs)
+            layer.packed.parts = to
+            to += bytes_of_parts(layer.n_outputs, layer.n_inputs)
     return room

@@ -49,6 +49,7 @@ cdef struct training_t:
     double penalties     # of the weights as the last step left them; NaN: not known
     narrow_t *narrow     # (n_layers,), or NULL: steps do not go by narrow_stretch
     Py_ssize_t narrow_size  # elements of all parameters in vectors
+    void *panels         # room for every W's panels, or NULL: a batch is one block, or W is large
     void *vectors        # (4, narrow_size): parameters, gradient, first and second in vectors;
     # behind them what narrow_room counts
 
@@ -117,6 +118,8 @@ cdef double train_step(
     cdef bint in_one = t.l1 == 0 and t.clip_norm == 0 and guard == UNGUARDED
     if t.planned_for != n:
         plan_batch(t, p, n)
+    if t.panels != NULL:
+        pack_for_blocks(t, p, n)
     slices, way = t.slices, t.way if in_one else KEPT
     if t.l1 != 0 or t.l2 != 0:
         penalties = t.penalties if not isnan(t.penalties) else penalties_of(t, p)
@@ -163,6 +166,19 @@ cdef void plan_batch(training_t *t, const floating *p, Py_ssize_t n) noexcept no
             t.way = ADDED if ends_with_weights(&t.net, n) else KEPT
         elif state_bytes(t, p) >= STATE_BYTES:
             t.way = SPENT
+
+
+cdef void pack_for_blocks(training_t *t, const floating *p, Py_ssize_t n) noexcept nogil:
+    """Every W's panels, once for all blocks of a step, if there are several."""
+    cdef char *to = <char *> t.panels
+    cdef dense_t *layer
+    cdef int l
+    for l in range(t.net.n_layers):
+        layer = &t.net.layers[l]
+        layer.panels = NULL
+        if (n + t.slices - 1) // t.slices > t.block and goes_by_tiles(layer):
+            pack_layer(layer, to, p)
+            to += panel_bytes(layer, p)
 
 
 cdef bint ends_with_weights(const network_t *net, Py_ssize_t n) noexcept nogil:

@@ -66,12 +66,13 @@ cdef class Training:
     cdef object arena, keep
     cdef int64_t *counter
     cdef bint busy
+    cdef bint in_blocks       # some batch's slices are several blocks
     cdef readonly double loss_sum, weight_sum
 
     def __cinit__(self, Network network, cnp.ndarray parameters, cnp.ndarray gradient, dict rule,
                   first, second, cnp.ndarray counter, Py_ssize_t batch_size, double l1, double l2,
                   double clip_norm, int threads=1, double largest_loss=float("inf")):
-        cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(parameters)
+        cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(parameters), longest
         cdef int n_layers = network.c.n_layers, k
         cdef training_t *c
         network.collect()
@@ -102,8 +103,9 @@ cdef class Training:
         c.net = network.c
         c.net.largest_loss = largest_loss
         c.most_slices = slice_count(&c.net, batch_size)
-        c.block = block_rows(&c.net, (batch_size + c.most_slices - 1) // c.most_slices,
-                             itemsize)
+        longest = (batch_size + c.most_slices - 1) // c.most_slices
+        c.block = block_rows(&c.net, longest, itemsize)
+        self.in_blocks = longest > c.block
         c.barriers, c.slice_losses, c.largest = self.barriers, self.slice_losses, self.largest
         c.blocks, c.block_of, c.planned_for = self.blocks, -1, 0
         c.narrow, c.narrow_size = NULL, narrow_size(c, batch_size, itemsize)
@@ -124,7 +126,7 @@ cdef class Training:
     cdef Py_ssize_t lay_out(self, char *start, Py_ssize_t itemsize) noexcept:
         """Addresses for a block of everything from `start` on; returns the bytes it takes."""
         cdef training_t *c = self.members
-        cdef Py_ssize_t used = 0, work = 0, size
+        cdef Py_ssize_t used = 0, work = 0, panels = 0, size
         cdef void *gradients
         cdef void *room
         cdef int l, k
@@ -132,6 +134,10 @@ cdef class Training:
             size = (work_size(&c.net.layers[l], <float *> NULL) if itemsize == sizeof(float)
                     else work_size(&c.net.layers[l], <double *> NULL))
             work = max(work, size)
+            panels += (panel_bytes(&c.net.layers[l], <float *> NULL) if itemsize == sizeof(float)
+                       else panel_bytes(&c.net.layers[l], <double *> NULL))
+        if panels > PANEL_BYTES or not self.in_blocks:
+            panels = 0
         gradients = place(start, &used, (c.most_slices - 1) * c.n_parameters * itemsize)
         for k in range(self.groups):
             used = lay_out_block(&self.blocks[k], start, used, itemsize)
@@ -143,8 +149,10 @@ cdef class Training:
             c = &self.members[k]
             c.gradients = gradients
             room = place(start, &used, work * itemsize) if work > 0 else NULL
+            c.panels = place(start, &used, panels) if panels > 0 else NULL
             for l in range(c.net.n_layers):
                 c.net.layers[l].work = room
+                c.net.layers[l].panels = NULL
                 c.net.layers[l].da = NULL
                 if derivative_takes_z(c.net.layers[l].activation):
                     c.net.layers[l].derivative = GIVEN

@@ -31,12 +31,19 @@ cdef enum:
     THIN_ROOM = 512  # elements of W that backward copies for thin columns, at most
 
 
+cdef inline Py_ssize_t tiled_outputs(
+    const vec *p, Py_ssize_t n_inputs, Py_ssize_t n_outputs
+) noexcept nogil:
+    """How many of the outputs forward computes by tiles, if any: the first ones."""
+    return n_outputs - thin_columns(lanes(p), n_outputs, n_inputs)
+
+
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint by_lanes,
-    int *rest, bint in_parts, vec *work, packed_t *packed,
+    const vec *panels, int *rest, bint in_parts, vec *work, packed_t *packed,
 ) noexcept nogil:
-    cdef Py_ssize_t main = 0 if by_dots else n_outputs - thin_columns(lanes(z), n_outputs, n_inputs)
+    cdef Py_ssize_t main = 0 if by_dots else tiled_outputs(z, n_inputs, n_outputs)
     if MATRIX_UNIT and in_parts and work != NULL:
         bpcore_parts_f32(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, n_outputs,
                          n_inputs, work, packed)
@@ -45,8 +52,8 @@ cdef inline void forward(
         few_outputs(z, n_outputs, b, a_in, W, n, n_inputs, n_outputs)
         return
     if main > 0:
-        product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, n, main, n_inputs,
-                rest, work)
+        product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, panels, n, main,
+                n_inputs, rest, work)
     if main < n_outputs:
         product_of_dots(at(z, main), n_outputs, at(b, main), a_in, at(W, main * n_inputs), n,
                         n_inputs, n_outputs - main)
@@ -60,6 +67,7 @@ cdef inline void affine_forward(
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
     bint by_dots,            # a few samples, or
     bint by_lanes,           # a few outputs and inputs
+    const floating *panels,  # what pack_panels made of W's tiled_outputs, or NULL
     int *rest,               # as for product,
     bint in_parts,           # on the matrix unit, if there is `work`
     floating *work,          # as for product, and PARTS_WORK elements if in_parts
@@ -68,10 +76,10 @@ cdef inline void affine_forward(
     """z = a_in Wᵀ + b"""
     if floating is float:
         forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, rest, in_parts, <vf32 *> work, packed)
+                by_lanes, <const vf32 *> panels, rest, in_parts, <vf32 *> work, packed)
     else:
         forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, rest, in_parts, <vf64 *> work, packed)
+                by_lanes, <const vf64 *> panels, rest, in_parts, <vf64 *> work, packed)
 
 
 cdef inline void scaled_rows(
@@ -108,7 +116,7 @@ cdef inline void backward(
         return
     if thin * n_outputs > THIN_ROOM:
         thin = 0
-    product(da_in, n_inputs, <vec *> NULL, 0, delta, n_outputs, 1, W, n_inputs, False, n,
+    product(da_in, n_inputs, <vec *> NULL, 0, delta, n_outputs, 1, W, n_inputs, False, NULL, n,
             n_inputs - thin, n_outputs, rest, work)
     if thin > 0:
         transpose(at(W, n_inputs - thin), n_inputs, room, n_outputs, n_outputs, thin)
@@ -284,7 +292,7 @@ cdef inline void gradient(
     else:
         if main > 0:
             tiled_product(dW, n_inputs, start, n_inputs, delta, 1, ld_delta, a_in, n_inputs, False,
-                          rows, main, n, work)
+                          NULL, rows, main, n, work)
         if turned > 0:
             turned_gradient(delta, ld_delta, at(a_in, main), at(dW, main), n_inputs, n, turned,
                             rows, accumulate)

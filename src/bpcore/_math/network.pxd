@@ -50,6 +50,7 @@ cdef struct dense_t:
     bint unclean  # that it once was not
     int rests[LOOKS]  # for how many products it is not
     void *work    # room of work_size elements for a product, or NULL
+    void *panels  # W's columns in the panels of forward's tiles, or NULL
     packed_t packed  # what is ready for the matrix unit's forward product
 
 cdef struct network_t:

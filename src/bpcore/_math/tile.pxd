@@ -356,11 +356,37 @@ cdef inline void pack_tiles(
         first = last
 
 
+cdef inline Py_ssize_t panels_size(
+    const vec *p, Py_ssize_t columns, Py_ssize_t depth
+) noexcept nogil:
+    """Elements that pack_panels writes."""
+    cdef Py_ssize_t wide = 2 * lanes(p)
+    return (columns + wide - 1) // wide * wide * depth
+
+
+cdef inline void pack_panels(
+    const vec *b, Py_ssize_t ldb, vec *to, Py_ssize_t columns, Py_ssize_t depth
+) noexcept nogil:
+    """B by columns in the panels of tiled_product, which come as often as rows are taken together.
+    """
+    cdef Py_ssize_t wide = 2 * lanes(b), deep = part_of(depth, DEPTH), k = 0, j, step
+    while k < depth:
+        step = deep if depth - k > deep else depth - k
+        j = 0
+        while j < columns:
+            pack_columns(at(b, j * ldb + k), ldb, to, 2, wide if columns - j > wide else columns - j,
+                         step)
+            to = at(to, wide * step)
+            j += wide
+        k += step
+
+
 cdef inline void product(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
     const vec *b, Py_ssize_t ldb,
     bint by_columns,  # B[k, j] at j ldb + k, else at k ldb + j; a constant at every call
+    const vec *packed_b,  # what pack_panels made of B, or NULL
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
     int *rest,        # how long to rest before A is looked through for zeros; NULL: it has few
     vec *work,        # room for WORK, SKIP_WORK elements with rest; NULL: A stays where it lies
@@ -372,8 +398,8 @@ cdef inline void product(
         skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
                          columns, depth, work)
     else:
-        tiled_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows, columns,
-                      depth, work)
+        tiled_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, packed_b, rows,
+                      columns, depth, work)
 
 
 cdef inline Py_ssize_t part_of(Py_ssize_t whole, Py_ssize_t most) noexcept nogil:
@@ -395,7 +421,7 @@ cdef inline Py_ssize_t panel_vectors(
 cdef inline void tiled_product(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
-    const vec *b, Py_ssize_t ldb, bint by_columns,
+    const vec *b, Py_ssize_t ldb, bint by_columns, const vec *packed_b,
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth, vec *work,
 ) noexcept nogil:
     """product, zeros and all."""
@@ -412,6 +438,7 @@ cdef inline void tiled_product(
     cdef const vec *ark
     cdef const vec *bkj
     cdef const vec *start
+    cdef const vec *ready
     cdef vec *panels = panel
     cdef int packed
     while r < rows:
@@ -419,6 +446,7 @@ cdef inline void tiled_product(
         vectors = panel_vectors(height, total, depth, by_columns)
         packed = tile_rows(vectors > 2) if pack_a else 0
         deep = part_of(depth, 2 * DEPTH // vectors)
+        ready = packed_b
         k = 0
         while k < depth:
             step = deep if depth - k > deep else depth - k
@@ -439,9 +467,12 @@ cdef inline void tiled_product(
                     start = NULL
                 else:
                     start = at(init, r * ld_init + j)
-                if by_columns:
-                    bkj = at(b, j * ldb + k)
-                    pack_columns(bkj, ldb, panel, vectors, wide, step)
+                if by_columns and packed_b != NULL:
+                    bkj = ready
+                    ready = at(ready, vectors * width * step)
+                elif by_columns:
+                    bkj = panel
+                    pack_columns(at(b, j * ldb + k), ldb, panel, vectors, wide, step)
                 else:
                     bkj = at(b, k * ldb + j)
                     if pack_b and j == ahead:
@@ -450,8 +481,8 @@ cdef inline void tiled_product(
                         panel = panels
                 if by_columns or pack_b:
                     run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
-                              a_row, a_step, packed, panel, vectors * width, step, height, wide,
-                              step)
+                              a_row, a_step, packed, bkj if by_columns else panel,
+                              vectors * width, step, height, wide, step)
                     if pack_b:
                         panel = at(panel, vectors * width * step)
                 else:
