@@ -1,10 +1,10 @@
-"""Fit the polynomials of `tanh_table.h` and print them as its coefficients.
+"""Fit the polynomials of `tanh_table.h` and print its tables.
 
     python tools/fit_tanh.py float32
     python tools/fit_tanh.py float64
 
-In each stretch tanh(lo + t) = c0 + c1 t + c2 t^2 + ..., with a small largest relative error. For
-float32 it is the smallest: least squares, weighted anew until all extremes are alike (C. L. Lawson
+In each stretch tanh(lo + t) = c0 + c1 t + c2 t^2 + ..., with a small largest relative error; lo is
+the first row. For float32 it is the smallest: least squares, weighted anew until all extremes are alike (C. L. Lawson
 1961). For float64, where that would take hours, it is least squares at Chebyshev's nodes, in 50
 digits, to 0.2 ulp. The coefficients are rounded one after the other, from c0 on, and those that
 follow are fitted to what the rounding left. Needs a long double of more digits than a double, and
@@ -21,29 +21,33 @@ NODES = 44  # in a stretch of float64
 
 
 class Table(NamedTuple):
-    """How a type's numbers fall into stretches: quarters of the octaves of u + offset."""
+    """How a type's numbers fall into stretches: parts of the octaves of scale u + offset."""
 
     degree: int
     entries: int
+    parts: int
+    scale: float
     offset: float
     bias: int  # of the type's exponent
-    end: float  # from a stretch that begins here on tanh rounds to 1
+    largest: float  # what |x| is cut off at; from a stretch that begins here on tanh rounds to 1
 
 
 TABLES = {
-    "float32": Table(5, 32, 0.5, 127, 9.5),
-    "float64": Table(14, 16, 1.5, 1023, 20.0),
+    "float32": Table(4, 32, 8, 0.8125, 0.5, 127, 9.21875),
+    "float64": Table(14, 16, 4, 1.0, 1.5, 1023, 20.0),
 }
 
 
 def stretches(table):
-    """Yield (index, beginning, length), from u = 0 to the end."""
+    """Yield (index, beginning, length), from u = 0 to the end; the beginning is a float32."""
     for exponent in range(-1, 5):
-        for quarter in range(4):
-            length = 2.0**exponent / 4
-            beginning = 2.0**exponent + quarter * length - table.offset
-            if 0 <= beginning <= table.end:
-                yield ((exponent + table.bias) * 4 + quarter) % table.entries, beginning, length
+        for part in range(table.parts):
+            length = 2.0**exponent / table.parts
+            exact = 2.0**exponent + part * length - table.offset
+            beginning = float(np.float32(exact / table.scale))
+            if 0 <= beginning <= table.largest:
+                index = ((exponent + table.bias) * table.parts + part) % table.entries
+                yield index, beginning, length / table.scale
 
 
 def minimax(powers, wanted, weights):
@@ -99,12 +103,14 @@ def main(name):
     table = TABLES[name]
     fit, digits = {"float32": (fit_float32, 9), "float64": (fit_float64, 17)}[name]
     coefficients = np.zeros((table.degree + 1, table.entries))
+    beginnings = np.zeros(table.entries)
     for index, beginning, length in stretches(table):
-        if beginning == table.end:
+        beginnings[index] = beginning
+        if beginning == table.largest:
             coefficients[0, index] = 1
         else:
             coefficients[:, index] = fit(table.degree, beginning, length)
-    for row in coefficients:
+    for row in [beginnings, *coefficients]:
         print("{" + ", ".join(f"{c:.{digits}g}" for c in row) + "},")
 
 

@@ -243,11 +243,15 @@ at(a, tiles * a_tile) => a
 1@ init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
 2@ init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
 at(a, r + k * a_step), at(packed, r * depth + k * height) => at(a, r), at(packed, r * depth + k * height)
-step = deep if depth - k > deep else depth - k => step = deep if depth - k > deep else depth - k - 1
+1@ step = deep if depth - k > deep else depth - k => step = deep if depth - k > deep else depth - k - 1
+2@ step = deep if depth - k > deep else depth - k => step = deep if depth - k > deep else depth - k - 1
+ready = packed_b => ready = b
+ready = at(ready, vectors * width * step) => ready = at(ready, width * step)
+to = at(to, wide * step) => to = at(to, wide)
 ark = at(a, r * a_row + k * a_step) => ark = at(a, r * a_row)
 start = at(c, r * ldc + j) => start = NULL
 start = at(init, r * ld_init + j) => start = at(init, j)
-bkj = at(b, j * ldb + k) => bkj = at(b, j * ldb)
+pack_columns(at(b, j * ldb + k), ldb, panel, vectors => pack_columns(at(b, j * ldb), ldb, panel, vectors
 bkj = at(b, k * ldb + j) => bkj = at(b, j)
 missing = (width - wide % width) % width => missing = 0
 height = chunk if rows - r > chunk else rows - r => height = chunk
@@ -538,17 +542,17 @@ if norm > limit: => if norm < limit: ||| if norm > 0:
 return <floating> (limit / norm) => return <floating> (1 / norm)
 
 src/bpcore/_math/tanh_table.h
-_mm512_srli_epi32(_mm512_castps_si512(w[v]), 21) => _mm512_srli_epi32(_mm512_castps_si512(w[v]), 20)
-t[v] = u[v] - (w[v] - half) => t[v] = u[v] - w[v]
+_mm512_srli_epi32(index[v], 20) => _mm512_srli_epi32(index[v], 21)
+1@ u[v] - LOOKED_UP(0) => u[v]
 1@ sign, 0xf8 => sign, 0xfc
 2@ sign, 0xf8 => sign, 0xfc
-_mm512_srli_epi64(_mm512_castpd_si512(w[v]), 50) => _mm512_srli_epi64(_mm512_castpd_si512(w[v]), 49)
-t[v] = u[v] - (w[v] - offset) => t[v] = u[v] - w[v]
+_mm512_srli_epi64(index[v], 50) => _mm512_srli_epi64(index[v], 49)
+2@ u[v] - LOOKED_UP(0) => u[v]
 _mm512_min_pd(largest, _mm512_abs_pd((__m512d)z[v])) => _mm512_min_pd(_mm512_abs_pd((__m512d)z[v]), largest)
 _mm512_set1_pd(20.0) => _mm512_set1_pd(16.0)
-int k = 13; => int k = 12;
+int row = 14; => int row = 13;
 _mm512_min_ps(largest, _mm512_abs_ps((__m512)z[v])) => _mm512_min_ps(_mm512_abs_ps((__m512)z[v]), largest)
-_mm512_set1_ps(10.0f) => _mm512_set1_ps(8.0f)
+_mm512_set1_ps(9.21875f) => _mm512_set1_ps(8.0f)
 
 src/bpcore/_math/network.pxd
 or (net.fused and l == net.n_layers - 1) => or False
@@ -560,8 +564,9 @@ part.index = me.index // groups => part.index = me.index % groups
 src/bpcore/_core/passes.pxi
 n = rows if last - first > rows else last - first => n = rows
 layer.unclean = True => layer.unclean = False
-return nothing == 0 or all_finite( => return True or all_finite(
-nothing += <floating> 0 * z[i * layer.n_outputs] => nothing += <floating> 0 * z[0]
+(nothing[2] + nothing[3]) == 0 => (nothing[2] + nothing[3]) == nothing[0]
+nothing[k] += <floating> 0 * z[(i + k) * step] => nothing[k] += <floating> 0 * z[i * step]
+nothing[0] += <floating> 0 * z[i * step] => pass
 delta_pass(layer.derivative, => delta_pass(layer.activation,
 count * sizeof(p[0])) => (count - 1) * sizeof(p[0]))
 accumulate or descend, scale) => accumulate, scale)
