@@ -4,11 +4,11 @@
     python tools/fit_tanh.py float64
 
 In each stretch tanh(lo + t) = c0 + c1 t + c2 t^2 + ..., with a small largest relative error; lo is
-the first row. For float32 it is the smallest: least squares, weighted anew until all extremes are alike (C. L. Lawson
-1961). For float64, where that would take hours, it is least squares at Chebyshev's nodes, in 50
-digits, to 0.2 ulp. The coefficients are rounded one after the other, from c0 on, and those that
-follow are fitted to what the rounding left. Needs a long double of more digits than a double, and
-mpmath for float64.
+the first row. For float32 it is the smallest: least squares, weighted anew until all extremes are
+alike (C. L. Lawson 1961). For float64, where that would take hours, it is least squares at
+Chebyshev's nodes, in 50 digits, to 0.2 ulp. The coefficients are rounded one after the other, from
+c0 on, and those that follow are fitted to what the rounding left. Needs a long double of more
+digits than a double, and mpmath for float64.
 """
 
 import sys

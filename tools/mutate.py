@@ -391,9 +391,13 @@ shift == 0) => False)
 delta = lanes_delta(layer, da) => delta = da
 i > 0) => True)
 2@ a_in += layer.pieces => a_in += 1
-s /= last.n_outputs => pass
-everywhere(<const vec *> last.a, 2 * scale * s) => everywhere(<const vec *> last.a, scale * s)
-c = first_lanes(c, used) => pass
+each = s / last.n_outputs => pass
+everywhere(<const vec *> last.a, 2 * scale * each) => everywhere(<const vec *> last.a, scale * each)
+c = first_lanes(c, n * last.n_outputs) => pass
+losses[i] /= n_outputs => pass
+C += rounded(c[i] * s) => C = rounded(c[i] * s)
+n * last.n_outputs <= last.lanes and => 
+if data.weight == NULL and in_one_vector => if in_one_vector
 gather_targets(t, data, data.order + first, 0, n, p) => pass
 delta *= everywhere(p, scale) => pass
 share *= element(at(<const vec *> data.weight, k)) => pass
@@ -562,6 +566,8 @@ src/bpcore/_math/team.pxd
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/passes.pxi
+samples.W = <void *> (a_in + first * layer.n_inputs) => samples.W = <void *> a_in
+b[k] = (<const floating *> layer.b)[0] => b[k] = 0
 n = rows if last - first > rows else last - first => n = rows
 layer.unclean = True => layer.unclean = False
 (nothing[2] + nothing[3]) == 0 => (nothing[2] + nothing[3]) == nothing[0]

@@ -52,7 +52,7 @@ from bpcore._math.network cimport (
     choose_sums, dense_t, keeps_z, lanes_of, network_t, products_in_parts, vector_length,
     whole_vectors, work_size,
 )
-from bpcore._math.row_sums cimport sum_of_losses
+from bpcore._math.row_sums cimport add_row_sums, sum_of_losses
 from bpcore._math.shallow cimport ends_with_init, shallow_panel
 from bpcore._math.skip cimport share_of_nonzeros, skip_panel
 from bpcore._math.team cimport (
@@ -70,8 +70,8 @@ from bpcore._math.update cimport (
 )
 from bpcore._math.vector cimport (
     LANES_F32, TILE_ROWS, at, broadcast, copy_element, element, everywhere, first_everywhere,
-    first_lanes, lane, lanes, load, load_part, only_sum, store, store_part, sum_everywhere, sum_of,
-    sums, vec, vf32, vf64, zero,
+    first_lanes, lane, lanes, load, load_part, only_sum, rounded, store, store_part, sum_everywhere,
+    sum_of, sums, vec, vf32, vf64, zero,
 )
 
 cnp.import_array()

@@ -147,29 +147,59 @@ cdef void narrow_terms(
                  <floating *> last.delta, c, last.lanes, <floating> s, net.largest_loss)
 
 
+cdef double loss_of_samples(
+    const network_t *net, const floating *c, int n, int n_outputs, double s
+) noexcept nogil:
+    """C of few samples whose outputs' parts of it lie side by side, summed as loss_block does"""
+    cdef double losses[NARROW_SAMPLES]
+    cdef double C = 0
+    cdef int i
+    if n_outputs == 1:
+        for i in range(n):
+            C += rounded(c[i] * s)
+        return C
+    for i in range(n):
+        losses[i] = 0
+    add_row_sums(c, n, n_outputs, losses)
+    for i in range(n):
+        if net.loss in (MEAN_SQUARED_ERROR, MEAN_ABSOLUTE_ERROR):
+            losses[i] /= n_outputs
+        C += rounded(losses[i] * s)
+    return C
+
+
 cdef inline vec loss_of_lanes(
     const network_t *net, const narrow_t *last, vec a, vec y,
-    int used,      # lanes: the outputs of a sample, or the only output of several
-    double s,      # a sample's share of C
+    int n,     # samples: the outputs of one, or of several side by side
+    double s,  # a sample's share of C
     double scale,  # of δ
-    double *C,     # OUT
+    double *C,  # OUT
 ) noexcept nogil:
     """The last layer's δ, of a loss each of whose terms belongs to one output"""
     cdef vec c, delta
+    cdef double each = s
     if net.loss in (MEAN_SQUARED_ERROR, MEAN_ABSOLUTE_ERROR):
-        s /= last.n_outputs
+        each = s / last.n_outputs
     if net.loss <= MEAN_SQUARED_ERROR:
         delta = a - y
         c = delta * delta
-        delta *= everywhere(<const vec *> last.a, 2 * scale * s)
+        delta *= everywhere(<const vec *> last.a, 2 * scale * each)
     else:
         if vec is vf32:
-            narrow_terms(net, last, <float *> &y, <float *> &c, scale * s)
+            narrow_terms(net, last, <float *> &y, <float *> &c, scale * each)
         else:
-            narrow_terms(net, last, <double *> &y, <double *> &c, scale * s)
+            narrow_terms(net, last, <double *> &y, <double *> &c, scale * each)
         delta = (<vec *> last.delta)[0]
-        c = first_lanes(c, used)
-    C[0] = (element(&c) if used == 1 else sum_of(c)) * s if s != 0 else 0
+        c = first_lanes(c, n * last.n_outputs)
+    if n > 1:
+        if vec is vf32:
+            C[0] = loss_of_samples(net, <const float *> &c, n, last.n_outputs, s)
+        else:
+            C[0] = loss_of_samples(net, <const double *> &c, n, last.n_outputs, s)
+    elif s != 0:
+        C[0] = (element(&c) if last.n_outputs == 1 else sum_of(c)) * each
+    else:
+        C[0] = 0
     return delta if net.fused else lanes_delta(last, delta)
 
 
@@ -199,6 +229,35 @@ cdef double loss_of_rows(
     return C
 
 
+cdef inline bint in_one_vector(
+    const network_t *net, const narrow_t *last, int n
+) noexcept nogil:
+    """Whether the outputs of n samples fit into a vector, and loss_of_lanes has the loss."""
+    return (n * last.n_outputs <= last.lanes and last.activation != SOFTMAX
+            and by_outputs(net.loss, net.fused))
+
+
+cdef inline double loss_in_lanes(
+    training_t *t, const stretch_t *data, const narrow_t *last, Py_ssize_t first, int n,
+    double share, const vec *p,
+) noexcept nogil:
+    """loss_of_rows of rows in_one_vector"""
+    cdef dense_t *rows = &t.net.layers[t.net.n_layers - 1]
+    cdef const vec *y = at(<const vec *> data.Y, first * last.n_outputs)
+    cdef int used = n * last.n_outputs
+    cdef double C = 0
+    cdef vec a = load_part(<const vec *> rows.z, 0, used)
+    if data.order != NULL:
+        if vec is vf32:
+            gather_targets(t, data, data.order + first, 0, n, <const float *> p)
+        else:
+            gather_targets(t, data, data.order + first, 0, n, <const double *> p)
+        y = <const vec *> t.y
+    a = lanes_activation(last, a, used)
+    (<vec *> rows.delta)[0] = loss_of_lanes(&t.net, last, a, load_part(y, 0, used), n, share, 1, &C)
+    return C
+
+
 cdef inline double narrow_loss(
     training_t *t, const stretch_t *data, const narrow_t *last, Py_ssize_t first, int n,
     double share, double scale, const vec *p,
@@ -211,7 +270,9 @@ cdef inline double narrow_loss(
     cdef int i
     for i in range(n):
         store_part(<vec *> rows.z, i * last.n_outputs, z[i], last.n_outputs)
-    if vec is vf32:
+    if data.weight == NULL and in_one_vector(&t.net, last, n):
+        C = loss_in_lanes(t, data, last, first, n, share, p)
+    elif vec is vf32:
         C = loss_of_rows(t, data, first, n, share, <const float *> p)
     else:
         C = loss_of_rows(t, data, first, n, share, <const double *> p)
@@ -258,7 +319,7 @@ cdef inline double narrow_one(
         if data.weight != NULL:
             share *= element(at(<const vec *> data.weight, k))
         y = load_part(at(<const vec *> data.Y, k * last.n_outputs), 0, last.n_outputs)
-        delta = loss_of_lanes(&t.net, last, a, y, last.n_outputs, share, scale, &C)
+        delta = loss_of_lanes(&t.net, last, a, y, 1, share, scale, &C)
     else:
         C = narrow_loss(t, data, last, first, 1, share, scale, p)
         delta = (<vec *> last.delta)[0]

@@ -5,6 +5,7 @@ module, and what is compiled once keeps it small.
 """
 cdef enum:
     PIECE = 1024  # elements that activation_pass copies at a time
+    ALIKE = 64    # samples of a single output that go through with as many copies of b
     NEAR = 16384  # bytes of ∂C/∂a that leave room for as many of a in the first-level cache
     PANEL_BYTES = 1048576  # of all W's panels that are worth keeping: the second-level cache's half
     WORTH_SKIPPING = 30  # percent of nonzeros, below which not even the matrix unit is faster
@@ -112,16 +113,6 @@ cdef int *rest_of(dense_t *layer, int what, bint may_be_zeros) noexcept nogil:
     return &layer.rests[what] if may_be_zeros else NULL
 
 
-cdef void forward_product(
-    dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
-) noexcept nogil:
-    """z = a_in Wᵀ + b"""
-    affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
-                   layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes,
-                   <const floating *> layer.panels, rest_of(layer, FORWARD_INPUT, layer.sparse), layer.in_parts & FORWARD,
-                   <floating *> layer.work, &layer.packed)
-
-
 cdef void forward_one(
     const dense_t *layer, const floating *a_in, floating *z, bint padded
 ) noexcept nogil:
@@ -132,6 +123,37 @@ cdef void forward_one(
     else:
         matvec_forward(<vf64 *> a_in, <vf64 *> layer.W, <vf64 *> layer.b, <vf64 *> z,
                        layer.n_inputs, layer.n_outputs, padded)
+
+
+cdef void forward_single(
+    const dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
+) noexcept nogil:
+    """z = a_in w + b of a single output: w and a_in change places, and the sums of some samples lie
+    side by side."""
+    cdef floating b[ALIKE]
+    cdef dense_t samples
+    cdef Py_ssize_t first = 0, k
+    for k in range(min(n, <Py_ssize_t> ALIKE)):
+        b[k] = (<const floating *> layer.b)[0]
+    samples.b, samples.n_inputs = b, layer.n_inputs
+    while first < n:
+        samples.W = <void *> (a_in + first * layer.n_inputs)
+        samples.n_outputs = min(n - first, <Py_ssize_t> ALIKE)
+        forward_one(&samples, <const floating *> layer.W, z + first, False)
+        first += ALIKE
+
+
+cdef void forward_product(
+    dense_t *layer, const floating *a_in, floating *z, Py_ssize_t n
+) noexcept nogil:
+    """z = a_in Wᵀ + b"""
+    if layer.n_outputs == 1 and layer.by_dots:
+        forward_single(layer, a_in, z, n)
+        return
+    affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
+                   layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes,
+                   <const floating *> layer.panels, rest_of(layer, FORWARD_INPUT, layer.sparse),
+                   layer.in_parts & FORWARD, <floating *> layer.work, &layer.packed)
 
 
 cdef void backward_product(

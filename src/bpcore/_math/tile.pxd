@@ -374,8 +374,8 @@ cdef inline void pack_panels(
         step = deep if depth - k > deep else depth - k
         j = 0
         while j < columns:
-            pack_columns(at(b, j * ldb + k), ldb, to, 2, wide if columns - j > wide else columns - j,
-                         step)
+            pack_columns(at(b, j * ldb + k), ldb, to, 2,
+                         wide if columns - j > wide else columns - j, step)
             to = at(to, wide * step)
             j += wide
         k += step
