@@ -53,7 +53,7 @@ cdef inline vec narrow_da(
         products[n] = near * load(W, n * width)
     for n in range(layer.n_inputs, width):
         products[n] = zero(W)
-    return sums(products, layer.n_inputs, <int> width)
+    return sums(products, layer.n_inputs, layer.n_outputs)
 
 
 cdef inline vec lane_of(vec near, const vec *p, int k, bint held) noexcept nogil:
