@@ -396,7 +396,7 @@ everywhere(<const vec *> last.a, 2 * scale * each) => everywhere(<const vec *> l
 c = first_lanes(c, n * last.n_outputs) => pass
 losses[i] /= n_outputs => pass
 C += rounded(c[i] * s) => C = rounded(c[i] * s)
-n * last.n_outputs <= last.lanes and => 
+n * last.n_outputs <= last.lanes and => True and
 if data.weight == NULL and in_one_vector => if in_one_vector
 gather_targets(t, data, data.order + first, 0, n, p) => pass
 delta *= everywhere(p, scale) => pass
@@ -405,7 +405,7 @@ if isfinite(C) or shift > 0: => if isfinite(C):
 room[v] = load(X, v * width) => room[v] = load(X, 0)
 
 src/bpcore/_core/narrow_unit.pxi
-t.narrow.pieces <= 2 => t.narrow.pieces <= 3
+(2 if data.batch_size == 1 else 1) => 3
 and data.batch_size <= width and => and
 and t.narrow.activation != SOFTMAX => and True
 first if data.order == NULL else data.order[first]) => first)

@@ -33,8 +33,16 @@ cdef inline void narrow_delta(const narrow_t *layer, int n, const vec *p) noexce
 
 cdef inline vec lanes_activation(const narrow_t *layer, vec z, int used) noexcept nogil:
     """a = σ(z) of the first `used` lanes, 0 in the others; z and a go to memory, too"""
-    cdef vec *a = <vec *> layer.a
     (<vec *> layer.z)[0] = z
+    if layer.activation == IDENTITY:
+        (<vec *> layer.a)[0] = z
+        return z
+    return other_activation(layer, z, used)
+
+
+cdef vec other_activation(const narrow_t *layer, vec z, int used) noexcept nogil:
+    """lanes_activation of all but the identity, compiled once"""
+    cdef vec *a = <vec *> layer.a
     if in_lanes(layer.activation):
         a[0] = z = activated(layer.activation, z)
         return z
@@ -48,17 +56,26 @@ cdef inline vec lanes_activation(const narrow_t *layer, vec z, int used) noexcep
     return a[0]
 
 
+cdef void lane_deltas(const narrow_t *layer, floating *delta) noexcept nogil:
+    """delta_pass of a vector, compiled once"""
+    delta_pass(layer.activation, <const floating *> layer.z, <const floating *> layer.a, delta, 1,
+               layer.n_outputs, layer.lanes)
+
+
 cdef inline vec lanes_delta(const narrow_t *layer, vec da) noexcept nogil:
     """δ = ∂C/∂a · σ'(z) of lanes whose z and a are in memory"""
     cdef vec *delta = <vec *> layer.delta
     if derived_in_lanes(layer.activation):
         return derived(layer.activation, <const vec *> layer.a, da)
     delta[0] = da
-    narrow_delta(layer, 1, delta)
+    if vec is vf32:
+        lane_deltas(layer, <float *> delta)
+    else:
+        lane_deltas(layer, <double *> delta)
     return delta[0]
 
 
-cdef inline vec through_one(
+cdef vec through_one(
     const narrow_t *layer, const narrow_t *last, bint whole, const vec *p
 ) noexcept nogil:
     """One sample's z and a, layer after layer; returns the last a, or if not `whole` the last z."""

@@ -1,15 +1,16 @@
 """Steps of a single unit, a network of one layer and one output: a line, a logistic regression.
 
-W fits into a register or two. One sample's z is a sum of lanes, and then in every lane; several
-samples' are side by side, and so are their a, δ and parts of C. Plain SGD keeps W and b in
-registers for a whole stretch: from one step to the next nothing is waited for but the step's own
-arithmetic.
+W fits into a register, or two for batches of one sample. One sample's z is a sum of lanes, and
+then in every lane; several samples' are side by side, and so are their a, δ and parts of C. Plain
+SGD keeps W and b in registers for a whole stretch: from one step to the next nothing is waited for
+but the step's own arithmetic.
 """
 
 
 cdef bint is_unit(const training_t *t, const stretch_t *data, Py_ssize_t width) noexcept nogil:
     """Whether the functions below have this network and batches of at most `width` of this data."""
-    return (t.net.n_layers == 1 and t.narrow.n_outputs == 1 and t.narrow.pieces <= 2
+    return (t.net.n_layers == 1 and t.narrow.n_outputs == 1
+            and t.narrow.pieces <= (2 if data.batch_size == 1 else 1)
             and data.batch_size <= width and data.weight == NULL
             and t.narrow.activation != SOFTMAX and by_outputs(t.net.loss, t.net.fused))
 
@@ -137,6 +138,4 @@ cdef inline Py_ssize_t unit_stretch(
         return unit_descent(t, data, parameters, 1, 1, loss_sum, weight_sum)
     if data.batch_size == 1:
         return unit_descent(t, data, parameters, 1, 2, loss_sum, weight_sum)
-    if t.narrow.pieces == 1:
-        return unit_descent(t, data, parameters, 0, 1, loss_sum, weight_sum)
-    return unit_descent(t, data, parameters, 0, 2, loss_sum, weight_sum)
+    return unit_descent(t, data, parameters, 0, 1, loss_sum, weight_sum)

@@ -77,6 +77,24 @@ cdef void wide_f64 "bpcore_wide_f64"(
                   a_packed, <const vf64 *> b, ldb, full, rows, columns, depth, True)
 
 
+cdef void dots_f32 "bpcore_dots_f32"(
+    void *z, Py_ssize_t ldz, const void *bias, const void *a, const void *W,
+    Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
+) noexcept nogil:
+    """What run_dots calls."""
+    product_of_dots(<vf32 *> z, ldz, <const vf32 *> bias, <const vf32 *> a, <const vf32 *> W, n,
+                    depth, columns)
+
+
+cdef void dots_f64 "bpcore_dots_f64"(
+    void *z, Py_ssize_t ldz, const void *bias, const void *a, const void *W,
+    Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
+) noexcept nogil:
+    """What run_dots calls."""
+    product_of_dots(<vf64 *> z, ldz, <const vf64 *> bias, <const vf64 *> a, <const vf64 *> W, n,
+                    depth, columns)
+
+
 cdef void skip_f32 "bpcore_skip_f32"(
     void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, bint ends, const void *a,
     Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,

@@ -13,7 +13,7 @@ are computed in those two ways, so that widths have no cliffs.
 """
 from cython cimport floating
 
-from bpcore._math.dots cimport product_of_dots, thin_columns
+from bpcore._math.dots cimport run_dots, thin_columns
 from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
@@ -55,8 +55,8 @@ cdef inline void forward(
         product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, panels, n, main,
                 n_inputs, rest, work)
     if main < n_outputs:
-        product_of_dots(at(z, main), n_outputs, at(b, main), a_in, at(W, main * n_inputs), n,
-                        n_inputs, n_outputs - main)
+        run_dots(at(z, main), n_outputs, at(b, main), a_in, at(W, main * n_inputs), n, n_inputs,
+                 n_outputs - main)
 
 
 cdef inline void affine_forward(
@@ -120,8 +120,8 @@ cdef inline void backward(
             n_inputs - thin, n_outputs, rest, work)
     if thin > 0:
         transpose(at(W, n_inputs - thin), n_inputs, room, n_outputs, n_outputs, thin)
-        product_of_dots(at(da_in, n_inputs - thin), n_inputs, <const vec *> ZEROS, delta, room, n,
-                        n_outputs, thin)
+        run_dots(at(da_in, n_inputs - thin), n_inputs, <const vec *> ZEROS, delta, room, n,
+                 n_outputs, thin)
 
 
 cdef inline void affine_backward(

@@ -5,8 +5,18 @@ what is left is to add up the lanes, four sums at a time.
 """
 from bpcore._math.vector cimport (
     DOT_ROWS, add_element, at, everywhere, hold, lanes, load, load_part, prefetch, store,
-    store_sum, store_sums, vec, zero,
+    store_sum, store_sums, vec, vf32, zero,
 )
+
+cdef extern from "panel.h" nogil:
+    void bpcore_dots_f32(
+        void *z, Py_ssize_t ldz, const void *bias, const void *a, const void *W,
+        Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
+    )
+    void bpcore_dots_f64(
+        void *z, Py_ssize_t ldz, const void *bias, const void *a, const void *W,
+        Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
+    )
 
 
 cdef inline void store_tile(
@@ -192,3 +202,14 @@ cdef inline void product_of_dots(
         else:
             dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 1, 8)
         r = after
+
+
+cdef inline void run_dots(
+    vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
+    Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
+) noexcept nogil:
+    """product_of_dots, each type's compiled once"""
+    if vec is vf32:
+        bpcore_dots_f32(z, ldz, bias, a, W, n, depth, columns)
+    else:
+        bpcore_dots_f64(z, ldz, bias, a, W, n, depth, columns)
