@@ -120,3 +120,13 @@ def test_nan_in_the_last_row_of_much_data_changes_nothing():
             refuse(
                 scene, functools.partial(call, X, Y), ValueError, [name, "nan at index (100000, "]
             )
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 121])
+def test_predict_notices_nan_in_the_last_row(n, dtype):
+    """It looks at one z of each row, four rows at a time."""
+    net = bp.mlp((3, 2), dtype=dtype, rng=0)
+    X = np.ones((n, 3), dtype)
+    X[-1, 1] = np.nan
+    with pytest.raises(ValueError, match=r"NaN|finite"):
+        net.predict(X)
