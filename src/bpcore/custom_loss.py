@@ -77,6 +77,7 @@ class CustomLossTraining:
     ) -> int:
         """Run steps start … stop - 1 of an epoch; return the step it got to.
 
+        `rates` holds a learning rate for each step of the epoch, or one for all.
         With `calm` it ends before a step that could make a weight or the state overflow.
         """
         for step in range(start, stop):
@@ -85,7 +86,7 @@ class CustomLossTraining:
             loss = self.gradient(X[rows], Y[rows])
             if not (math.isfinite(loss) and np.isfinite(self.network.gradient).all()):
                 return step
-            if not self.update(rates[step], calm):
+            if not self.update(rates[min(step, len(rates) - 1)], calm):
                 return step
             n = len(X[rows])
             self.loss_sum += loss * n

@@ -30,16 +30,11 @@ def first_epoch_looks(trainer: Trainer, X: Any) -> bool:
 
     To keep a way back is to copy parameters and state.
     """
+    if not isinstance(X, np.ndarray) or X.size <= FEW or X.ndim != 2 or X.shape[1] <= NARROW:
+        return False
     network = trainer.network
     kept = network.parameters.size * (1 + len(trainer.optimizer.state_names))
-    return (
-        not callable(network.loss)
-        and isinstance(X, np.ndarray)
-        and X.ndim == 2
-        and X.shape[1] > NARROW
-        and X.size > max(FEW, 4 * kept)
-        and network._kernel.is_samples(X)
-    )
+    return not callable(network.loss) and X.size > 4 * kept and network._kernel.is_samples(X)
 
 
 class FirstLook:

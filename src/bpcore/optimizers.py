@@ -165,11 +165,12 @@ class Optimizer:
     def prepare(self, network: Network) -> None:
         """Make the state for a network, or check that it is this one's."""
         self.check_owner(network)
-        if not self.state:
+        if len(self.state) < len(self.state_names):
             theta = network.parameters
             self.state = {name: aligned_zeros(theta.size, theta.dtype) for name in self.state_names}
             self.start()
-        self._network = weakref.ref(network)
+        if self._network is None or self._network() is not network:
+            self._network = weakref.ref(network)
 
     def start(self) -> None:
         """Set the state before the first step, where zeros will not do."""
@@ -192,11 +193,10 @@ class Optimizer:
         return validation.real_number(value, f"learning_rate({step})", low=0, open_low=step == 0)
 
     def rates(self, step: int, count: int) -> _Array:
-        """Return the learning rates of `count` updates from `step` on, as float64."""
+        """Return the learning rates of `count` updates from `step` on, as float64: one for each,
+        or, where they are a number, one for all."""
         if not callable(self.learning_rate):
-            rates = np.empty(count)
-            rates.fill(self.learning_rate)
-            return rates
+            return np.array([self.learning_rate], np.float64)
         steps = range(step, step + count)
         if isinstance(self.learning_rate, schedules.Schedule):
             values = np.asarray(self.learning_rate(np.arange(step, step + count)), np.float64)

@@ -81,7 +81,7 @@ class Stretches:
         self.look: FirstLook | None = None
 
     def rates(self) -> _Array:
-        """Return the learning rates of the next epoch's steps; a number's are made once."""
+        """Return the learning rates of the next epoch's steps, or the one of all, made once."""
         rate = self._optimizer.learning_rate
         if rate is not self._rate or callable(rate):
             self._rate = rate
@@ -145,7 +145,7 @@ class Stretches:
                 f"training diverged in epoch {trainer.epoch + 1}, at step {step + 1} of "
                 f"{count}: the loss, a weight or the optimizer's state is no longer finite. The "
                 "network keeps the last finite weights, those before that step; lower the learning "
-                f"rate ({rates[min(step, count - 1)]:g}), set clip_norm, or scale X and Y"
+                f"rate ({rates[min(step, len(rates) - 1)]:g}), set clip_norm, or scale X and Y"
             )
 
     def _run_calmly(self, batches: tuple[Any, ...], rates: _Array) -> int:

@@ -164,7 +164,11 @@ class Team:
         global _running
         if not _registered and "threadpoolctl" in sys.modules:
             _register_with_threadpoolctl()
-        limit = get_limit() if size > 1 else 1
+        if size == 1:
+            with _lock:
+                _running += 1
+            return 1
+        limit = get_limit()
         with _lock:
             size = max(1, min(size, self.wanted, limit - _running))
             _running += size

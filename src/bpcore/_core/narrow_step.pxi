@@ -44,17 +44,15 @@ cdef Py_ssize_t narrow_stretch(
             share = batch_share(<const floating *> data.weight, data.order, first, n, &total)
         if descends and n == 1:
             if floating is float:
-                C = narrow_one(t, data, <const vf32 *> p, first, share,
-                               -data.learning_rates[step], 0)
+                C = narrow_one(t, data, <const vf32 *> p, first, share, -rate_of(data, step), 0)
             else:
-                C = narrow_one(t, data, <const vf64 *> p, first, share,
-                               -data.learning_rates[step], 0)
+                C = narrow_one(t, data, <const vf64 *> p, first, share, -rate_of(data, step), 0)
         else:
             C = narrow_gradient(t, data, first, <int> n, share, p)
         if not isfinite(C):
             break
         if not descends or n > 1:
-            pace = pace_of(&t.rule, data.learning_rates[step],
+            pace = pace_of(&t.rule, rate_of(data, step),
                            <double> (data.counter + step - data.start + 1))
             if not narrow_update(t, p, &pace, data.guard):
                 break

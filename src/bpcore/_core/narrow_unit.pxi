@@ -116,7 +116,7 @@ cdef inline Py_ssize_t unit_descent(
         if size != 1:
             n = <int> min(data.batch_size, data.samples - first)
         total = n
-        C = unit_step(t, data, W, &b, first, n, 1 / total, data.learning_rates[step], pieces)
+        C = unit_step(t, data, W, &b, first, n, 1 / total, rate_of(data, step), pieces)
         if not isfinite(C):
             break
         losses += C * total

@@ -183,16 +183,37 @@ cdef void backward_product(
                     layer.in_parts & BACKWARD, <floating *> layer.work)
 
 
+cdef void sum_rows(
+    const floating *delta, const floating *W, floating *da_in, Py_ssize_t n_inputs,
+    Py_ssize_t n_outputs, bint padded, bint accumulate,
+) noexcept nogil:
+    """matvec_backward, compiled once."""
+    if floating is float:
+        matvec_backward(<vf32 *> delta, <vf32 *> W, <vf32 *> da_in, n_inputs, n_outputs, padded,
+                        accumulate)
+    else:
+        matvec_backward(<vf64 *> delta, <vf64 *> W, <vf64 *> da_in, n_inputs, n_outputs, padded,
+                        accumulate)
+
+
 cdef void backward_one(
     const dense_t *layer, const floating *delta, floating *da_in, bint padded
 ) noexcept nogil:
     """∂C/∂a_in = Wᵀ δ, one sample"""
-    if floating is float:
-        matvec_backward(<vf32 *> delta, <vf32 *> layer.W, <vf32 *> da_in, layer.n_inputs,
-                        layer.n_outputs, padded)
-    else:
-        matvec_backward(<vf64 *> delta, <vf64 *> layer.W, <vf64 *> da_in, layer.n_inputs,
-                        layer.n_outputs, padded)
+    sum_rows(delta, <const floating *> layer.W, da_in, layer.n_inputs, layer.n_outputs, padded,
+             False)
+
+
+cdef void gradient_single(
+    const dense_t *layer, const floating *delta, const floating *a_in, floating *dW, floating *db,
+    Py_ssize_t n, bint accumulate,
+) noexcept nogil:
+    """∂C/∂w = a_inᵀ δ, ∂C/∂b = Σ δ of a single output: a_in takes W's place in one sample's
+    backward product."""
+    cdef double total = 0
+    add_row_sums(delta, 1, n, &total)
+    sum_rows(delta, a_in, dW, layer.n_inputs, n, False, accumulate)
+    db[0] = <floating> (db[0] + total if accumulate else total)
 
 
 cdef void gradient_product(
@@ -200,6 +221,9 @@ cdef void gradient_product(
     Py_ssize_t n, Py_ssize_t rows, bint accumulate, bint in_parts,
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ δ of the first `rows` outputs from delta on"""
+    if layer.n_outputs == 1:
+        gradient_single(layer, delta, a_in, dW, db, n, accumulate)
+        return
     affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
                     rest_of(layer, GRADIENT_INPUT, layer.sparse),
                     rest_of(layer, GRADIENT_DELTA, is_often_zero(layer.activation)), in_parts,

@@ -64,9 +64,15 @@ cdef struct stretch_t:      # of an epoch: what every thread of a team is told
     Py_ssize_t batch_size
     Py_ssize_t start        # steps start … stop - 1
     Py_ssize_t stop
-    double *learning_rates  # one a step
+    double *learning_rates  # one a step, or
+    bint one_rate           # the first for all
     int64_t counter         # updates done before
     int guard               # UNGUARDED, or CALM_ONLY: ends before a step that could overflow
+
+
+cdef inline double rate_of(const stretch_t *data, Py_ssize_t step) noexcept nogil:
+    """The learning rate of a step"""
+    return data.learning_rates[0 if data.one_rate else step]
 
 
 cdef void gather_rows(
@@ -476,7 +482,7 @@ cdef Py_ssize_t run_stretch(
     for step in range(data.start, data.stop):
         first = step * data.batch_size
         n = data.batch_size if data.samples - first > data.batch_size else data.samples - first
-        C = train_step(t, data, p, me, first, n, data.learning_rates[step],
+        C = train_step(t, data, p, me, first, n, rate_of(data, step),
                        data.counter + step - data.start, data.guard, &total, &updated)
         if not updated:
             return step

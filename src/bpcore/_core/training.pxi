@@ -163,6 +163,7 @@ cdef class Training:
             start_thread=None, bint calm=False):
         """Steps start … stop - 1 of an epoch over validated arrays; returns the step it got to.
 
+        `learning_rates` holds one for each step of the epoch, or one for all.
         A step whose loss is not finite updates nothing and ends the run there; if only `calm` ones
         are wanted, so does a step that could make a weight or the state overflow.
         `loss_sum` and `weight_sum` add up Σ w C and Σ w over the steps done.
@@ -182,6 +183,7 @@ cdef class Training:
         stretch.samples, stretch.batch_size = cnp.PyArray_DIM(X, 0), batch_size
         stretch.start, stretch.stop = start, stop
         stretch.learning_rates = <double *> data(learning_rates)
+        stretch.one_rate = cnp.PyArray_SIZE(learning_rates) == 1
         stretch.counter = self.counter[0]
         stretch.guard = CALM_ONLY if calm else UNGUARDED
         self.team = threads

@@ -31,18 +31,56 @@ cdef inline vec products_of_rows(
     return sums(rows, count, <int> n_inputs) + load_part(b, 0, count)
 
 
-cdef inline vec sum_of_rows(
+cdef inline void sums_of_rows(
     const vec *delta,  # IN  (n_outputs,)
-    const vec *W,      # IN  (n_outputs, count), row stride n_inputs
+    const vec *W,      # IN  (n_outputs, its columns), row stride n_inputs
+    vec *da_in,        # OUT (its columns,), or added to
     Py_ssize_t n_inputs, Py_ssize_t n_outputs,
-    int count,         # up to a vector of inputs
+    int vectors,       # up to four, a constant at every call, and so is edge:
+    bint edge,         # the last one holds `count` columns; otherwise it is full
+    int count,
+    bint padded, bint accumulate,
 ) noexcept nogil:
-    """∂C/∂a_in[n] = Σ_m δ_m W[m, n], n < count"""
-    cdef vec total = zero(delta)
-    cdef Py_ssize_t m
-    for m in range(n_outputs):
-        total += broadcast(delta, m) * load_part(W, m * n_inputs, count)
-    return total
+    """∂C/∂a_in[n] = Σ_m δ_m W[m, n] of some vectors; four sums at once hide an addition's latency"""
+    cdef vec acc[4]
+    cdef vec dm
+    cdef Py_ssize_t m = 0, width = lanes(delta)
+    cdef int chains = 4 // vectors, whole = vectors - 1 if edge else vectors, c, v
+    for v in range(4):
+        acc[v] = zero(delta)
+    while chains > 1 and m + chains <= n_outputs:
+        for c in range(chains):
+            dm = broadcast(delta, m + c)
+            for v in range(whole):
+                acc[c * vectors + v] += dm * load(W, c * n_inputs + v * width)
+            if edge:
+                acc[c * vectors + whole] += dm * load_part(W, c * n_inputs + whole * width, count)
+        W = at(W, chains * n_inputs)
+        m += chains
+    while m < n_outputs:
+        dm = broadcast(delta, m)
+        for v in range(whole):
+            acc[v] += dm * load(W, v * width)
+        if edge:
+            acc[whole] += dm * load_part(W, whole * width, count)
+        W = at(W, n_inputs)
+        m += 1
+    if vectors == 1:
+        acc[0] = (acc[0] + acc[1]) + (acc[2] + acc[3])
+    elif vectors == 2:
+        acc[0] += acc[2]
+        acc[1] += acc[3]
+    if accumulate:
+        for v in range(whole):
+            acc[v] += load(da_in, v * width)
+        if edge:
+            acc[whole] += load_part(da_in, whole * width, count)
+    for v in range(whole):
+        store(da_in, v * width, acc[v])
+    if edge and padded:
+        store(da_in, whole * width, acc[whole])
+    elif edge:
+        store_part(da_in, whole * width, acc[whole], count)
 
 
 cdef inline void matvec_forward(
@@ -78,35 +116,32 @@ cdef inline void matvec_backward(
     vec *da_in,        # OUT (n_inputs,), overlaps nothing
     Py_ssize_t n_inputs, Py_ssize_t n_outputs,
     bint padded,        # da_in has room for whole vectors
+    bint accumulate,    # add to what da_in holds
 ) noexcept nogil:
     """∂C/∂a_in[n] = Σ_m δ_m W[m, n]"""
-    cdef Py_ssize_t m, n = 0, width = lanes(delta)
-    cdef vec first, second, third, fourth, dm
-    cdef const vec *Wm
-    cdef int left
-    while n + 4 * width <= n_inputs:  # four sums at once hide the latency of an addition
-        first = second = third = fourth = zero(delta)
-        Wm = at(W, n)
-        for m in range(n_outputs):
-            dm = broadcast(delta, m)
-            first += dm * load(Wm, 0)
-            second += dm * load(Wm, width)
-            third += dm * load(Wm, 2 * width)
-            fourth += dm * load(Wm, 3 * width)
-            Wm = at(Wm, n_inputs)
-        store(da_in, n, first)
-        store(da_in, n + width, second)
-        store(da_in, n + 2 * width, third)
-        store(da_in, n + 3 * width, fourth)
+    cdef Py_ssize_t n = 0, width = lanes(delta)
+    cdef int vectors, count
+    while n + 4 * width <= n_inputs:
+        sums_of_rows(delta, at(W, n), at(da_in, n), n_inputs, n_outputs, 4, False, 0, padded,
+                     accumulate)
         n += 4 * width
-    while n < n_inputs:
-        left = <int> (width if n_inputs - n > width else n_inputs - n)
-        first = sum_of_rows(delta, at(W, n), n_inputs, n_outputs, left)
-        if padded:
-            store(da_in, n, first)
-        else:
-            store_part(da_in, n, first, left)
-        n += width
+    vectors = <int> ((n_inputs - n + width - 1) // width)
+    count = <int> (n_inputs - n - (vectors - 1) * width)
+    W, da_in = at(W, n), at(da_in, n)
+    if vectors == 1 and count == width:
+        sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 1, False, 0, padded, accumulate)
+    elif vectors == 1:
+        sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 1, True, count, padded, accumulate)
+    elif vectors == 2 and count == width:
+        sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 2, False, 0, padded, accumulate)
+    elif vectors == 2:
+        sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 2, True, count, padded, accumulate)
+    elif vectors == 3 and count == width:
+        sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 3, False, 0, padded, accumulate)
+    elif vectors == 3:
+        sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 3, True, count, padded, accumulate)
+    elif vectors == 4:
+        sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 4, True, count, padded, accumulate)
 
 
 cdef inline void outer_product(
