@@ -327,6 +327,7 @@ if shape[0] != 64 * rows + columns: => if shape[0] == 0:
 bytes_of_parts(columns, k) + j // STRIP * strip => bytes_of_parts(columns, k)
 to += bytes_of_parts(columns, step) => pass
 src/bpcore/stretches.py
+rates[min(step, len(rates) - 1)] => rates[0]
 if first is None or not kernels.is_calm_state(rule, first, self._largest_rate): => if first is None:
 rates, self._length, calm=True => rates, self._length, calm=False
 src/bpcore/_math/skip.pxd
@@ -423,7 +424,7 @@ first_lanes(delta, 1) if n == 1 => delta if n == 1
 b[0] += step * db => pass
 n = <int> min(data.batch_size, data.samples - first) => n = <int> data.batch_size
 store(parameters, t.narrow.at_b, b) => pass
-data.learning_rates[step], pieces) => data.learning_rates[data.start], pieces)
+rate_of(data, step), pieces) => rate_of(data, data.start), pieces)
 
 src/bpcore/_math/activation_lanes.pxd
 return da * (x * (one - x)) => return da * x
@@ -434,7 +435,7 @@ return positive_part(z) => return z
 src/bpcore/_core/narrow_step.pxi
 guard == CALM_ONLY and not is_calm_along => False and not is_calm_along
 if data.weight != NULL or total != n: => if total == 0:
-1@ -data.learning_rates[step], 0) => -data.learning_rates[data.start], 0)
+1@ -rate_of(data, step), 0) => -rate_of(data, data.start), 0)
 <double> (data.counter + step - data.start + 1)) => <double> (data.counter + step - data.start))
 if updated[0]:\n        move_narrow => if False:\n        move_narrow
 vectors + t.narrow_size,\n                   True) => vectors,\n                   True)
@@ -445,10 +446,17 @@ sums(rows, count, <int> n_inputs) + load_part(b, 0, count) => sums(rows, count, 
 x * load_part(W, m * n_inputs, <int> n_inputs) => x * load_part(W, 0, <int> n_inputs)
 at(W, first * n_inputs), at(b, first) => W, at(b, first) ||| at(W, first * n_inputs), b
 while n + 4 * width <= n_inputs: => while n + 3 * width <= n_inputs:
-fourth += dm * load(Wm, 3 * width) => fourth += dm * load(Wm, 2 * width)
-first += dm * load(Wm, 0) => first = dm * load(Wm, 0)
-total += broadcast(delta, m) * load_part(W, m * n_inputs, count) => total += broadcast(delta, 0) * load_part(W, m * n_inputs, count)
-sum_of_rows(delta, at(W, n) => sum_of_rows(delta, W
+acc[c * vectors + v] += dm * load(W, c * n_inputs + v * width) => acc[c * vectors + v] += dm * load(W, v * width)
+dm = broadcast(delta, m + c) => dm = broadcast(delta, m)
+acc[whole] += dm * load_part(W, whole * width, count) => acc[whole] += dm * load_part(W, 0, count)
+acc[c * vectors + whole] += dm * load_part(W, c * n_inputs + whole * width, count) => acc[c * vectors + whole] += dm * load_part(W, whole * width, count)
+acc[0] = (acc[0] + acc[1]) + (acc[2] + acc[3]) => acc[0] = (acc[0] + acc[1]) + acc[2]
+acc[0] += acc[2]\n => pass\n
+acc[1] += acc[3] => pass
+acc[v] += load(da_in, v * width) => acc[v] += load(da_in, 0)
+acc[whole] += load_part(da_in, whole * width, count) => pass
+dm = broadcast(delta, m)\n => dm = broadcast(delta, 0)\n
+W, da_in = at(W, n), at(da_in, n) => da_in = at(da_in, n)
 few[r] = s * broadcast(delta, m + r) * x => few[r] = broadcast(delta, m + r) * x ||| few[r] = s * broadcast(delta, r) * x
 few[r] += load_part(dW, (m + r) * n_inputs, left) => few[r] += load_part(dW, m * n_inputs, left)
 dm = s * broadcast(delta, m)\n => dm = broadcast(delta, m)\n
@@ -566,6 +574,9 @@ src/bpcore/_math/team.pxd
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/passes.pxi
+<floating> (db[0] + total if accumulate else total) => <floating> total
+add_row_sums(delta, 1, n, &total) => add_row_sums(delta, 1, n - 1, &total)
+layer.n_inputs, n, False, accumulate) => layer.n_inputs, n, False, False)
 samples.W = <void *> (a_in + first * layer.n_inputs) => samples.W = <void *> a_in
 b[k] = (<const floating *> layer.b)[0] => b[k] = 0
 n = rows if last - first > rows else last - first => n = rows
@@ -634,7 +645,8 @@ if by_arrays and me.threads == 1:\n => if by_arrays:\n
 if t.clip_norm != 0: => if False:
 first = step * data.batch_size => first = data.start * data.batch_size
 else data.samples - first\n => else data.samples - first - 1\n
-data.learning_rates[step], => data.learning_rates[data.start],
+rate_of(data, step), => rate_of(data, data.start),
+0 if data.one_rate else step => 0
 data.counter + step - data.start, data.guard => data.counter, data.guard
 loss_sum[0] += C * total => loss_sum[0] += C
 weight_sum[0] += total => weight_sum[0] += 1
@@ -671,7 +683,7 @@ self.l1 * np.abs(W).sum() => self.l1 * W.sum()
 self.l1 * np.sign(W) + self.l2 * W => self.l2 * W ||| self.l1 * np.sign(W)
 self.clip_norm / norm => 1 / norm
 min(1.0, self.clip_norm / norm) => self.clip_norm / norm
-self.update(rates[step], calm) => self.update(rates[0], calm)
+rates[min(step, len(rates) - 1)] => rates[0]
 
 src/bpcore/schedules.py
 np.floor_divide(t, self.step_size) => (t / self.step_size)
