@@ -216,7 +216,6 @@ bk[v] = load_part(b, v * width, count) => bk[v] = load_part(b, v * width, 1)
 acc[r * vectors + v] = load_part(start, r * ld_start + v * width, count) => acc[r * vectors + v] = zero(c)
 acc[r * vectors + v] = load(start, r * ld_start + v * width) => acc[r * vectors + v] = zero(c)
 cdef bint ends = ends_with_init(depth, ld_init) => cdef bint ends = False
-DEPTH = 264 => DEPTH = 256
 store_part(c, r * ldc + v * width, acc[r * vectors + v], count) => store(c, r * ldc + v * width, acc[r * vectors + v])
 a4 = at(a, 4 * a_row) if rows > 4 else a => a4 = at(a, 3 * a_row) if rows > 4 else a
 a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 else a
@@ -229,19 +228,22 @@ count = <int> (columns - (vectors - 1) * width) => count = <int> (columns - (vec
 depth, 4, True, count, full, then) => depth, 4, False, count, full, then)
 depth, 3, True, count, full, then) => depth, 2, True, count, full, then)
 high = a_packed if a_packed else tile_rows(wide) => high = tile_rows(wide)
-start = first * share + min(first, longer) => start = first * share
-k + 1 < depth and (depth - k) * height >= lanes(a)) => True)
-if pack_b and j == ahead: => if pack_b and j == 0:
-panel = at(panel, vectors * width * step) => pass
 return TILE_ROWS // 2 if wide => return TILE_ROWS if wide
-rows < LOW or depth <= SHALLOW => depth <= SHALLOW
 at(init, rows * ld_init), at(a, a_tile) => init, at(a, a_tile)
 at(init, group * ld_init) => init
 height * (depth if a_packed else a_row) => height * a_row
 a_row, a_step = 1, height => a_step = height
 at(a, tiles * a_tile) => a
-1@ init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
-2@ init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
+init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
+
+src/bpcore/_math/product.pxd
+DEPTH = 264 => DEPTH = 256
+start = first * share + min(first, longer) => start = first * share
+k + 1 < depth and (depth - k) * height >= lanes(a)) => True)
+if pack_b and j == ahead: => if pack_b and j == 0:
+panel = at(panel, vectors * width * step) => pass
+rows < LOW or depth <= SHALLOW => depth <= SHALLOW
+init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
 at(a, r + k * a_step), at(packed, r * depth + k * height) => at(a, r), at(packed, r * depth + k * height)
 1@ step = deep if depth - k > deep else depth - k => step = deep if depth - k > deep else depth - k - 1
 2@ step = deep if depth - k > deep else depth - k => step = deep if depth - k > deep else depth - k - 1
@@ -409,22 +411,25 @@ src/bpcore/_core/narrow_unit.pxi
 (2 if data.batch_size == 1 else 1) => 3
 and data.batch_size <= width and => and
 and t.narrow.activation != SOFTMAX => and True
-first if data.order == NULL else data.order[first]) => first)
+return i if data.order == NULL else data.order[i] => return i
+i = row_of(data, first), k = i => i = first, k = i
 copy_element(Y, data.order[first + i], &y, i) => copy_element(Y, first + i, &y, i)
-(first + i if data.order == NULL else data.order[first + i]) => (first + i)
-b[0] if n == 1 else zero(W) => zero(W)
+row_of(data, first + i) * layer.n_inputs, => (first + i) * layer.n_inputs,
+z = b[0]\n => z = zero(W)\n
 <int> (layer.n_inputs - width)) => 1)
-products[i] += W[1] * x[2 * i + 1] => pass
-first_lanes(sums(products, n, used) + first_everywhere(b[0]), n) => sums(products, n, used) + first_everywhere(b[0])
-lanes_activation(layer, z, <int> width if n == 1 else n) => lanes_activation(layer, z, n)
-if not isfinite(C):\n        return C\n    for => if False:\n        return C\n    for
+z += W[v] * x[v] => z += W[0] * x[0]
+first_lanes(sums(products, n, layer.n_inputs) + first_everywhere(b[0]), n) => sums(products, n, layer.n_inputs) + first_everywhere(b[0])
+sum_everywhere(z, used), <int> width) => sum_everywhere(z, used), 1)
+1@ if isfinite(C):\n => if True:\n
+2@ if isfinite(C):\n => if True:\n
 lane(delta, &delta, i) => lane(delta, &delta, 0)
-dW[1] += d * x[i * pieces + 1] => pass
-first_lanes(delta, 1) if n == 1 => delta if n == 1
-b[0] += step * db => pass
+W[v] += delta * x[v] => W[0] += delta * x[0]
+b[0] += first_lanes(delta, 1) => b[0] += delta
+b[0] += step * only_sum(delta, n) => pass
 n = <int> min(data.batch_size, data.samples - first) => n = <int> data.batch_size
 store(parameters, t.narrow.at_b, b) => pass
-rate_of(data, step), pieces) => rate_of(data, data.start), pieces)
+1@ rate_of(data, step) => rate_of(data, data.start)
+2@ rate_of(data, step) => rate_of(data, data.start)
 
 src/bpcore/_math/activation_lanes.pxd
 return da * (x * (one - x)) => return da * x

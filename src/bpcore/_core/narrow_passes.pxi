@@ -21,8 +21,8 @@ cdef inline void narrow_activation(const narrow_t *layer, int n, const vec *p) n
             a[i] = first_lanes(a[i], layer.n_outputs)
 
 
-cdef inline void narrow_delta(const narrow_t *layer, int n, const vec *p) noexcept nogil:
-    """δ = ∂C/∂a · σ'(z) of n samples, in place"""
+cdef void narrow_delta(const narrow_t *layer, int n, const vec *p) noexcept nogil:
+    """δ = ∂C/∂a · σ'(z) of n vectors, in place"""
     if vec is vf32:
         delta_pass(layer.activation, <float *> layer.z, <float *> layer.a, <float *> layer.delta,
                    n, layer.n_outputs, n * layer.lanes)
@@ -56,22 +56,13 @@ cdef vec other_activation(const narrow_t *layer, vec z, int used) noexcept nogil
     return a[0]
 
 
-cdef void lane_deltas(const narrow_t *layer, floating *delta) noexcept nogil:
-    """delta_pass of a vector, compiled once"""
-    delta_pass(layer.activation, <const floating *> layer.z, <const floating *> layer.a, delta, 1,
-               layer.n_outputs, layer.lanes)
-
-
 cdef inline vec lanes_delta(const narrow_t *layer, vec da) noexcept nogil:
     """δ = ∂C/∂a · σ'(z) of lanes whose z and a are in memory"""
     cdef vec *delta = <vec *> layer.delta
     if derived_in_lanes(layer.activation):
         return derived(layer.activation, <const vec *> layer.a, da)
     delta[0] = da
-    if vec is vf32:
-        lane_deltas(layer, <float *> delta)
-    else:
-        lane_deltas(layer, <double *> delta)
+    narrow_delta(layer, 1, delta)
     return delta[0]
 
 

@@ -17,8 +17,8 @@ from bpcore._math.dots cimport run_dots, thin_columns
 from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
+from bpcore._math.product cimport DEPTH, part_of, product, run_panel, tiled_product
 from bpcore._math.skip cimport SKIP_WORK, found, looks, skipping_cost, skipping_product
-from bpcore._math.tile cimport DEPTH, part_of, product, run_panel, tiled_product
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, ZEROS, at, broadcast, element_size, lanes, load, load_part, store,
     store_part, vec, vf32, vf64, zero,

@@ -41,7 +41,7 @@ cdef inline void sums_of_rows(
     int count,
     bint padded, bint accumulate,
 ) noexcept nogil:
-    """∂C/∂a_in[n] = Σ_m δ_m W[m, n] of some vectors; four sums at once hide an addition's latency"""
+    """∂C/∂a_in[n] = Σ_m δ_m W[m, n] of some vectors, in four sums: each waits for additions"""
     cdef vec acc[4]
     cdef vec dm
     cdef Py_ssize_t m = 0, width = lanes(delta)

@@ -7,8 +7,8 @@ from bpcore._math.dots cimport cost_of_dots, dot_groups, thin_columns
 from bpcore._math.few_outputs cimport suits_lanes
 from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
 from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, packed_t, parts_pay
+from bpcore._math.product cimport WORK
 from bpcore._math.skip cimport SKIP_WORK
-from bpcore._math.tile cimport WORK
 from bpcore._math.vector cimport LANES_F32, LANES_F64, TILE_ROWS
 
 
