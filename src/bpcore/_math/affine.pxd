@@ -20,8 +20,8 @@ from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
 from bpcore._math.product cimport DEPTH, part_of, product, run_panel, tiled_product
 from bpcore._math.skip cimport SKIP_WORK, found, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
-    LANES_F32, LANES_F64, ZEROS, at, broadcast, element_size, lanes, load, load_part, store,
-    store_part, vec, vf32, vf64, zero,
+    LANES_F32, LANES_F64, TILE_ROWS, ZEROS, at, broadcast, element_size, lanes, load, load_part,
+    store, store_part, vec, vf32, vf64, zero,
 )
 
 cdef enum:
@@ -192,7 +192,7 @@ cdef inline void bias_sums(
     int count,    # columns of the last one
 ) noexcept nogil:
     """Four sums of every fourth sample each, side by side: an addition waits for the one before."""
-    cdef vec acc[8]
+    cdef vec acc[16]
     cdef Py_ssize_t i = 0, width = lanes(db)
     cdef int k, v, left
     for v in range(vectors):
@@ -223,6 +223,9 @@ cdef inline void bias_gradient(
 ) noexcept nogil:
     """∂C/∂b = Σ_i δ_i, in an order that does not depend on the outputs beside"""
     cdef Py_ssize_t m = 0, width = lanes(db)
+    while TILE_ROWS >= 12 and m + 4 * width <= rows:  # whose registers hold as many sums
+        bias_sums(at(delta, m), ld_delta, at(db, m), n, accumulate, 4, <int> width)
+        m += 4 * width
     while m + 2 * width <= rows:
         bias_sums(at(delta, m), ld_delta, at(db, m), n, accumulate, 2, <int> width)
         m += 2 * width
