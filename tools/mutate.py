@@ -464,7 +464,14 @@ dm = broadcast(delta, m)\n => dm = broadcast(delta, 0)\n
 W, da_in = at(W, n), at(da_in, n) => da_in = at(da_in, n)
 few[r] = s * broadcast(delta, m + r) * x => few[r] = broadcast(delta, m + r) * x ||| few[r] = s * broadcast(delta, r) * x
 few[r] += load_part(dW, (m + r) * n_inputs, left) => few[r] += load_part(dW, m * n_inputs, left)
-dm = s * broadcast(delta, m)\n => dm = broadcast(delta, m)\n
+dm[r] = s * broadcast(delta, r) => dm[r] = broadcast(delta, r) ||| dm[r] = s * broadcast(delta, 0)
+1@ new[r] += load(dW, r * n_inputs + n) => new[r] += load(dW, n)
+2@ new[r] += load(dW, r * n_inputs + n) => new[r] += load(dW, n)
+new[2 + r] += load(dW, r * n_inputs + last) => new[2 + r] += load(dW, last)
+dm[r] * x, dm[r] * end => dm[r] * x, dm[r] * x
+body = n_inputs - left - (width if left else 0) => body = n_inputs - left
+outer_rows(at(delta, m), a_in, s, dW, n_inputs, 1, accumulate) => pass
+at(dW, 2 * n_inputs) => at(dW, n_inputs)
 bias = s * load_part(delta, 0, left) => bias = load_part(delta, 0, left)
 bias += load_part(db, n, left) => bias += load_part(db, 0, left)
 

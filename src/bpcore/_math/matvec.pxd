@@ -144,6 +144,57 @@ cdef inline void matvec_backward(
         sums_of_rows(delta, W, da_in, n_inputs, n_outputs, 4, True, count, padded, accumulate)
 
 
+cdef inline void outer_rows(
+    const vec *delta, const vec *a_in, vec s, vec *dW, Py_ssize_t n_inputs,
+    int rows, bint accumulate,  # constants at every call
+) noexcept nogil:
+    """dW[m, n] = s δ_m a_in[n], m < rows, of more than a vector of inputs
+
+    The last vector ends with the row, and has lanes of the one before: a part of a vector would
+    reach into the next row, whose beginning, when read, would wait for it.
+    """
+    cdef Py_ssize_t n = 0, width = lanes(dW), left = n_inputs % width
+    cdef Py_ssize_t last = n_inputs - width, body = n_inputs - left - (width if left else 0)
+    cdef vec x, end
+    cdef vec dm[2]
+    cdef vec new[4]
+    cdef int r
+    for r in range(rows):
+        dm[r] = s * broadcast(delta, r)
+    while n < body:
+        x = load(a_in, n)
+        for r in range(rows):
+            new[r] = dm[r] * x
+            if accumulate:
+                new[r] += load(dW, r * n_inputs + n)
+            store(dW, r * n_inputs + n, new[r])
+        n += width
+    if left == 0:
+        return
+    x, end = load(a_in, n), load(a_in, last)
+    for r in range(rows):
+        new[r], new[2 + r] = dm[r] * x, dm[r] * end
+        if accumulate:
+            new[r] += load(dW, r * n_inputs + n)
+            new[2 + r] += load(dW, r * n_inputs + last)
+        store(dW, r * n_inputs + n, new[r])
+        store(dW, r * n_inputs + last, new[2 + r])
+
+
+cdef inline void outer_matrix(
+    const vec *delta, const vec *a_in, vec s, vec *dW, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
+    bint accumulate,  # a constant at every call
+) noexcept nogil:
+    """The same of all rows, two at a time"""
+    cdef Py_ssize_t m = 0
+    while m + 2 <= n_outputs:
+        outer_rows(at(delta, m), a_in, s, dW, n_inputs, 2, accumulate)
+        dW = at(dW, 2 * n_inputs)
+        m += 2
+    if m < n_outputs:
+        outer_rows(at(delta, m), a_in, s, dW, n_inputs, 1, accumulate)
+
+
 cdef inline void outer_product(
     const vec *delta,  # IN  (n_outputs,)
     const vec *a_in,   # IN  (n_inputs,)
@@ -161,9 +212,8 @@ cdef inline void outer_product(
     """
     cdef Py_ssize_t m = 0, n, width = lanes(dW)
     cdef int left, r, rows
-    cdef vec dm, x, s = broadcast(scale, 0)
+    cdef vec x, s = broadcast(scale, 0)
     cdef vec few[8]
-    cdef vec *dWm = dW
     left = <int> (width if n_outputs > width else n_outputs)
     cdef vec bias = s * load_part(delta, 0, left)
     if accumulate:
@@ -183,22 +233,10 @@ cdef inline void outer_product(
                     store_part(dW, (m + r) * n_inputs, few[r], left)
             m += rows
     else:
-        for m in range(n_outputs):
-            dm = s * broadcast(delta, m)
-            n = 0
-            while n + width <= n_inputs:
-                x = dm * load(a_in, n)
-                if accumulate:
-                    x += load(dWm, n)
-                store(dWm, n, x)
-                n += width
-            left = <int> (n_inputs - n)
-            if left:
-                x = dm * load_part(a_in, n, left)
-                if accumulate:
-                    x += load_part(dWm, n, left)
-                store_part(dWm, n, x, left)
-            dWm = at(dWm, n_inputs)
+        if accumulate:
+            outer_matrix(delta, a_in, s, dW, n_inputs, n_outputs, True)
+        else:
+            outer_matrix(delta, a_in, s, dW, n_inputs, n_outputs, False)
     n = 0
     while n < n_outputs:
         left = <int> (width if n_outputs - n > width else n_outputs - n)
