@@ -464,6 +464,7 @@ dm = broadcast(delta, m)\n => dm = broadcast(delta, 0)\n
 W, da_in = at(W, n), at(da_in, n) => da_in = at(da_in, n)
 few[r] = s * broadcast(delta, m + r) * x => few[r] = broadcast(delta, m + r) * x ||| few[r] = s * broadcast(delta, r) * x
 few[r] += load_part(dW, (m + r) * n_inputs, left) => few[r] += load_part(dW, m * n_inputs, left)
+next_row = load_part(dW, (m + 8) * n_inputs, left) => next_row = load_part(dW, m * n_inputs, left)
 dm[r] = s * broadcast(delta, r) => dm[r] = broadcast(delta, r) ||| dm[r] = s * broadcast(delta, 0)
 1@ new[r] += load(dW, r * n_inputs + n) => new[r] += load(dW, n)
 2@ new[r] += load(dW, r * n_inputs + n) => new[r] += load(dW, n)

@@ -206,13 +206,13 @@ cdef inline void outer_product(
 ) noexcept nogil:
     """dW[m, n] = s δ_m a_in[n], db_m = s δ_m; nothing overlaps.
 
-    All that is small is read before any of it is written: a row's vector reaches
-    into the rows behind it, and reading what has just been written in another
-    piece stalls.
+    All that is small is read before any of it is written, and the row that follows, too:
+    a row's vector reaches into the rows behind it, and reading what has just been written
+    in another piece stalls.
     """
     cdef Py_ssize_t m = 0, n, width = lanes(dW)
     cdef int left, r, rows
-    cdef vec x, s = broadcast(scale, 0)
+    cdef vec x, next_row, s = broadcast(scale, 0)
     cdef vec few[8]
     left = <int> (width if n_outputs > width else n_outputs)
     cdef vec bias = s * load_part(delta, 0, left)
@@ -221,13 +221,18 @@ cdef inline void outer_product(
     if n_inputs <= width:
         left = <int> n_inputs
         x = load_part(a_in, 0, left)
+        next_row = load_part(dW, 0, left) if accumulate else zero(dW)
         while m < n_outputs:
             rows = <int> (8 if n_outputs - m > 8 else n_outputs - m)
             for r in range(8):
                 if r < rows:
                     few[r] = s * broadcast(delta, m + r) * x
-                    if accumulate:
+                    if accumulate and r == 0:
+                        few[r] += next_row
+                    elif accumulate:
                         few[r] += load_part(dW, (m + r) * n_inputs, left)
+            if accumulate and m + 8 < n_outputs:
+                next_row = load_part(dW, (m + 8) * n_inputs, left)
             for r in range(8):
                 if r < rows:
                     store_part(dW, (m + r) * n_inputs, few[r], left)
