@@ -34,7 +34,7 @@ TESTS = (
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
     *("small_steps", "stretches", "parts", "first_look", "trainer", "narrow", "random_networks"),
-    *("interrupts", "divergence", "trainer_settings"),
+    *("rows", "interrupts", "divergence", "trainer_settings"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -263,6 +263,8 @@ transpose_block(source, i * ld + j, ld, to, j * ld_to + i, ld_to) => transpose_b
 copy_element(source, k * ld + j, to, j * ld_to + k) => copy_element(source, k * ld, to, j * ld_to + k)
 copy_element(source, i * ld + j, to, j * ld_to + i) => copy_element(source, i * ld, to, j * ld_to + i)
 transpose(at(source, k), ld, at(panel, k * width), width, columns, step) => transpose(source, ld, at(panel, k * width), width, columns, step)
+store(to, count - width, load(source, count - width)) => pass
+if k > 0 and k < count: => if k < count:
 if beyond and count <= lanes(to): => if count <= lanes(to):
 load_part(source, j, <int> (columns - j))) => load_part(source, 0, <int> (columns - j)))
 store(to, v * lane, zero(to)) => pass
@@ -411,10 +413,9 @@ src/bpcore/_core/narrow_unit.pxi
 (2 if data.batch_size == 1 else 1) => 3
 and data.batch_size <= width and => and
 and t.narrow.activation != SOFTMAX => and True
-return i if data.order == NULL else data.order[i] => return i
-i = row_of(data, first), k = i => i = first, k = i
+i = row_of(t, data, first, element_size(W)), k = i => i = first, k = i
 copy_element(Y, data.order[first + i], &y, i) => copy_element(Y, first + i, &y, i)
-row_of(data, first + i) * layer.n_inputs, => (first + i) * layer.n_inputs,
+k = row_of(t, data, first + i, element_size(W)) => k = first + i
 z = b[0]\n => z = zero(W)\n
 <int> (layer.n_inputs - width)) => 1)
 z += W[v] * x[v] => z += W[0] * x[0]
@@ -495,7 +496,9 @@ src/bpcore/_math/vector.h
 src/bpcore/_math/batch.pxd
 return p + i * width => return p
 return p + i\n => return p\n
-source + order[i] * width => source + i * width
+1@ source + order[i] * width => source + i * width
+2@ to[i] = source[order[i]] => to[i] = source[i]
+<vf64 *> (to + i * width), width) => <vf64 *> (to + i * width), width - 1)
 total[0] = <double> n => total[0] = 1
 total[0] += weight[i if order == NULL else order[i]] => total[0] += weight[i] ||| total[0] = weight[i if order == NULL else order[i]]
 return 1 / total[0] if total[0] > 1e-300 else 0 => return 1 / total[0]
@@ -616,6 +619,15 @@ row(y, first, n_outputs), => y,
 predict_rows(net, x + first * n_inputs, z if => predict_rows(net, x, z if
 a if out == NULL else out + first * n_outputs, m => a if out == NULL else out, m
 
+src/bpcore/_core/rows.pxi
+t.labels[k] = data.labels[rows[k]] => t.labels[k] = data.labels[k]
+gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1) => pass
+t.y, rows, first, last, n_outputs) => t.y, rows, first, last - 1, n_outputs)
+gather(<const floating *> data.X, <floating *> t.x, rows, first, end, width) => gather(<const floating *> data.X, <floating *> t.x, rows, first, end - 1, width)
+end = min(first + some, last) => end = first + some
+if data.order == NULL:\n        return i => if True:\n        return i
+return data.order[i]\n => return data.order[min(i + 1, data.samples - 1)]\n
+
 src/bpcore/_core/step.pxi
 total = t.losses[mine] = NAN => total = NAN
 if net.layers[0].unclean: => if False:
@@ -645,9 +657,6 @@ add_gradients(t, me, p, slices) => pass
 1@ give_gradient(t, p, s) => give_gradient(t, p, 0)
 give_gradient(t, p, 0)\n        meet => meet
 n * (s + 1) // slices - n * s // slices => n * (s + 1) // slices - n * s // slices - 1
-t.labels[k] = data.labels[rows[k]] => t.labels[k] = data.labels[k]
-gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1) => pass
-t.y, rows, first, last, n_outputs) => t.y, rows, first, last - 1, n_outputs)
 data.order + first + done, mine => data.order + first, mine
 start = first + done if data.order == NULL => start = first if data.order == NULL
 if not net.fused:\n                dense_delta => if net.fused:\n                dense_delta

@@ -9,6 +9,7 @@ in use. Here stand what it imports and the tables of names; the rest is in
     probes      entries for tests
     layer       Layer keeps what one layer computes
     network     Network runs layers together
+    rows        a batch's rows: gathered, and fetched before they are wanted
     step        a training step, and a stretch of them, without Python
     narrow      where a narrow network's parameters lie during a stretch, and narrow_products,
                 narrow_passes, narrow_unit, narrow_step
@@ -39,7 +40,7 @@ from bpcore._math.activation cimport (
 )
 from bpcore._math.activation_lanes cimport activated, derived, derived_in_lanes, in_lanes
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient, tiled_outputs
-from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
+from bpcore._math.batch cimport batch_share, block_rows, fetch, gather, label_row, row
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.elementary cimport log1p_unit, log_
 from bpcore._math.finite cimport all_finite, all_within
@@ -71,9 +72,9 @@ from bpcore._math.update cimport (
     rule_t, scale_by, update,
 )
 from bpcore._math.vector cimport (
-    LANES_F32, TILE_ROWS, at, broadcast, copy_element, element, everywhere, first_everywhere,
-    first_lanes, lane, lanes, load, load_part, only_sum, rounded, store, store_part, sum_everywhere,
-    sum_of, sums, vec, vf32, vf64, zero,
+    LANES_F32, TILE_ROWS, at, broadcast, copy_element, element, element_size, everywhere,
+    first_everywhere, first_lanes, lane, lanes, load, load_part, only_sum, rounded, store,
+    store_part, sum_everywhere, sum_of, sums, vec, vf32, vf64, zero,
 )
 
 cnp.import_array()
@@ -105,6 +106,7 @@ include "_core/door.pxi"
 include "_core/probes.pxi"
 include "_core/layer.pxi"
 include "_core/network.pxi"
+include "_core/rows.pxi"
 include "_core/step.pxi"
 include "_core/optimizer.pxi"
 include "_core/snapshot.pxi"

@@ -317,7 +317,7 @@ cdef inline double narrow_one(
     """Forward, loss and backward of row `first`; C"""
     cdef narrow_t *layers = t.narrow
     cdef narrow_t *last = layers + (t.net.n_layers - 1)
-    cdef Py_ssize_t k = first if data.order == NULL else data.order[first]
+    cdef Py_ssize_t k = row_of(t, data, first, element_size(p))
     cdef double C = 0
     cdef bint by_lanes = last.activation != SOFTMAX and by_outputs(t.net.loss, t.net.fused)
     cdef vec a, y, delta
@@ -346,8 +346,7 @@ cdef inline double narrow_some(
     cdef int i
     layers.a_in = at(<vec *> t.vectors, 4 * t.narrow_size)
     for i in range(n):
-        narrow_input(t, <const vec *> data.X,
-                     first + i if data.order == NULL else data.order[first + i], i, False)
+        narrow_input(t, <const vec *> data.X, row_of(t, data, first + i, element_size(p)), i, False)
     through_some(layers, last, n, p)
     C = narrow_loss(t, data, last, first, n, share, 1, p)
     back_through_some(layers, last, n, t.narrow_size, p)

@@ -15,18 +15,14 @@ cdef bint is_unit(const training_t *t, const stretch_t *data, Py_ssize_t width) 
             and t.narrow.activation != SOFTMAX and by_outputs(t.net.loss, t.net.fused))
 
 
-cdef inline Py_ssize_t row_of(const stretch_t *data, Py_ssize_t i) noexcept nogil:
-    """Where row i of the epoch lies"""
-    return i if data.order == NULL else data.order[i]
-
-
 cdef inline double unit_step_one(
     const training_t *t, const stretch_t *data, vec *W, vec *b, Py_ssize_t first, double rate,
     int pieces,  # of W: a constant
 ) noexcept nogil:
     """SGD's step on row `first`, unless its C is not finite; C"""
     cdef const narrow_t *layer = t.narrow
-    cdef Py_ssize_t width = lanes(W), i = row_of(data, first), k = i * layer.n_inputs
+    cdef Py_ssize_t i = row_of(t, data, first, element_size(W)), k = i * layer.n_inputs
+    cdef Py_ssize_t width = lanes(W)
     cdef const vec *X = <const vec *> data.X
     cdef int used = layer.n_inputs if pieces == 1 else <int> width, v
     cdef double C = 0
@@ -73,11 +69,12 @@ cdef inline double unit_step_some(
     cdef vec x[16]
     cdef vec products[16]
     cdef vec z, delta, step = everywhere(W, -rate), dW = zero(W)
-    cdef Py_ssize_t width = lanes(W)
+    cdef Py_ssize_t width = lanes(W), k
     cdef double C = 0, total = n
     cdef int i
     for i in range(n):
-        x[i] = load_part(X, row_of(data, first + i) * layer.n_inputs, layer.n_inputs)
+        k = row_of(t, data, first + i, element_size(W))
+        x[i] = load_part(X, k * layer.n_inputs, layer.n_inputs)
         products[i] = W[0] * x[i]
     for i in range(n, width):
         products[i] = zero(W)

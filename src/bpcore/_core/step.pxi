@@ -75,31 +75,6 @@ cdef inline double rate_of(const stretch_t *data, Py_ssize_t step) noexcept nogi
     return data.learning_rates[0 if data.one_rate else step]
 
 
-cdef void gather_rows(
-    training_t *t, const stretch_t *data, const int64_t *rows, Py_ssize_t first, Py_ssize_t last,
-    const floating *p,
-) noexcept nogil:
-    """Rows first … last - 1 of a block into the arena."""
-    gather(<const floating *> data.X, <floating *> t.x, rows, first, last,
-           t.net.layers[0].n_inputs)
-    gather_targets(t, data, rows, first, last, p)
-
-
-cdef void gather_targets(
-    training_t *t, const stretch_t *data, const int64_t *rows, Py_ssize_t first, Py_ssize_t last,
-    const floating *p,
-) noexcept nogil:
-    """The same of Y or labels, and weights."""
-    cdef Py_ssize_t n_outputs = t.net.layers[t.net.n_layers - 1].n_outputs, k
-    if data.Y != NULL:
-        gather(<const floating *> data.Y, <floating *> t.y, rows, first, last, n_outputs)
-    if data.labels != NULL:
-        for k in range(first, last):
-            t.labels[k] = data.labels[rows[k]]
-    if data.weight != NULL:
-        gather(<const floating *> data.weight, <floating *> t.weight, rows, first, last, 1)
-
-
 cdef double train_step(
     training_t *t,
     const stretch_t *data,
@@ -222,6 +197,7 @@ cdef double slice_pass(
     cdef Py_ssize_t blocks = 1 if n <= t.block else (n + t.block - 1) // t.block
     cdef Py_ssize_t block, done, m, start, mine, after, k
     cdef bint padded = me.threads == 1
+    cdef coming_t coming
     cdef floating scale = <floating> (-pace.learning_rate if way == ADDED else 1.0)
     cdef floating *delta
     cdef const floating *x
@@ -235,6 +211,7 @@ cdef double slice_pass(
             done = n * block // blocks
             m = n * (block + 1) // blocks - done
         mine, after = share_begin(me, m), share_end(me, m)
+        coming = rows_after(t, data, first + done + m, m if padded else 0, sizeof(p[0]))
         if data.order == NULL or m == 1:
             start = first + done if data.order == NULL else data.order[first + done]
             x = row(<const floating *> data.X, start, n_inputs)
@@ -242,20 +219,24 @@ cdef double slice_pass(
             label = label_row(data.labels, start)
             w = row(<const floating *> data.weight, start, 1)
         else:
-            gather_rows(t, data, data.order + first + done, mine, after, p)
+            gather_rows(t, data, data.order + first + done, mine, after,
+                        rows_soon(t, sizeof(p[0])) if padded else 0, p)
             x = <const floating *> t.x
             y = NULL if data.Y == NULL else <const floating *> t.y
             label = NULL if data.labels == NULL else t.labels
             w = NULL if data.weight == NULL else <const floating *> t.weight
         if after > mine:
             forward_pass(net, x, mine, after - mine, padded)
+            fetch_some(t, data, &coming, sizeof(p[0]))
             total = loss_pass(net, y, label, w, share, net.fused, <floating *> last.delta, mine,
                               after - mine, NULL if padded else t.losses + mine)
+            fetch_some(t, data, &coming, sizeof(p[0]))
             if net.layers[0].unclean:  # the loss of such rows is no number
                 total = t.losses[mine] = NAN
             if not net.fused:
                 dense_delta(last, p, mine, after - mine, padded)
             backward_pass(net, <floating *> NULL, mine, after - mine, padded)
+            fetch_some(t, data, &coming, sizeof(p[0]))
             if way == ADDED and m > 1:
                 for l in range(net.n_layers):
                     layer = &net.layers[l]
@@ -272,6 +253,7 @@ cdef double slice_pass(
             spend_gradient(t, x, m, me, pace)
         else:
             gradient_pass(net, x, m, me, block > 0, way == ADDED, scale)
+        fetch_some(t, data, &coming, sizeof(p[0]))
         if block < blocks - 1:
             meet(me)
     return C

@@ -1,14 +1,13 @@
 """The rows of a batch: where they lie, what they weigh, how many go through at a time."""
 from cython cimport floating
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
 
 from bpcore._math.network cimport MANY, keeps_z, network_t, products_in_parts
-from bpcore._math.vector cimport TILE_ROWS, prefetch
+from bpcore._math.pack cimport copy_row
+from bpcore._math.vector cimport TILE_ROWS, prefetch, take_effect, vf32, vf64
 
 cdef enum:
     BLOCK_BYTES = 131072  # of activations in a block of training: close to the first-level cache
-    AHEAD_BYTES = 1024    # how far gather fetches before it copies
     BLOCK_ROWS = 240      # at least: below it dW's traffic costs more than the cache saves,
     PARTS_BLOCK_ROWS = 512  # and packing for the matrix unit more still
 
@@ -27,22 +26,31 @@ cdef inline const int64_t *label_row(const int64_t *p, Py_ssize_t i) noexcept no
     return p + i
 
 
+cdef inline void fetch(const void *p, Py_ssize_t size) noexcept nogil:
+    """So many bytes on their way into the cache, line by line"""
+    cdef const char *line = <const char *> (<size_t> p // 64 * 64)
+    cdef const char *end = <const char *> p + size
+    while line < end:
+        prefetch(line)
+        line += 64
+    take_effect()
+
+
 cdef inline void gather(
     const floating *source, floating *to, const int64_t *order, Py_ssize_t first, Py_ssize_t last,
     Py_ssize_t width,
 ) noexcept nogil:
     """to[i] = source[order[i]], rows of `width`, first … last - 1"""
-    cdef Py_ssize_t size = width * sizeof(floating), ahead = 1 + AHEAD_BYTES // size, i, byte
-    cdef const char *next_row
+    cdef Py_ssize_t i
+    if width == 1:
+        for i in range(first, last):
+            to[i] = source[order[i]]
+        return
     for i in range(first, last):
-        # The rows lie anywhere: no processor guesses where the next one does.
-        if i + ahead < last:
-            next_row = <const char *> (source + order[i + ahead] * width)
-            byte = 0
-            while byte < size:
-                prefetch(next_row + byte)
-                byte += 64
-        memcpy(to + i * width, source + order[i] * width, size)
+        if floating is float:
+            copy_row(<const vf32 *> (source + order[i] * width), <vf32 *> (to + i * width), width)
+        else:
+            copy_row(<const vf64 *> (source + order[i] * width), <vf64 *> (to + i * width), width)
 
 
 cdef inline double batch_share(

@@ -9,6 +9,14 @@
 #endif
 static inline void prefetch(const void *p) { PREFETCH(p); }
 
+/* A function that does nothing but prefetch is one without effect, and GCC leaves out its calls:
+ * this counts as an effect. */
+#if defined(__GNUC__) || defined(__clang__)
+static inline void take_effect(void) { __asm__ volatile(""); }
+#else
+static inline void take_effect(void) {}
+#endif
+
 /* From here on the compiler knows nothing of how p came about: it keeps p itself in a register,
  * and not twelve pointers derived from it, more than there are registers. */
 #if (defined(__GNUC__) || defined(__clang__))

@@ -21,12 +21,14 @@ cdef inline bint scatters(const vec *p, Py_ssize_t stride, Py_ssize_t count) noe
 
 
 cdef inline void copy_row(const vec *source, vec *to, Py_ssize_t count) noexcept nogil:
-    """to = source"""
+    """to = source; the last vector may share lanes with the one before"""
     cdef Py_ssize_t k = 0, width = lanes(to)
     while k + width <= count:
         store(to, k, load(source, k))
         k += width
-    if k < count:
+    if k > 0 and k < count:
+        store(to, count - width, load(source, count - width))
+    elif k < count:
         store_part(to, k, load_part(source, k, <int> (count - k)), <int> (count - k))
 
 

@@ -92,6 +92,7 @@ cdef extern from "bits.h" nogil:
 
 cdef extern from "hints.h" nogil:
     void prefetch(const void *p)
+    void take_effect()
     void hold(const void *p)
     double rounded(double x)
     void settle(double *p)
