@@ -46,6 +46,7 @@ MATH_FLAGS = [
     "-fno-math-errno",  # sqrt is then one instruction: nobody reads errno after it
     "-fno-trapping-math",  # `z > 0 ? z : 0` is then a vector select: nobody enables FP traps
     "-ffp-contract=fast",  # a * b + c is one fused multiply-add where the level has it
+    "-falign-loops=64",  # what is decoded is kept by 64 bytes: a short loop across two is slower
     "-g0",  # debug information would make each module four times as large
 ]
 # GCC's alone: clearing a tile's sums is then no `rep stos` of memory that nobody reads; and on

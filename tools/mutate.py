@@ -209,14 +209,15 @@ sums[(first + j) % 16] += C[j] => sums[j % 16] += C[j] ||| sums[0] += C[j]
 
 src/bpcore/_math/tile.pxd
 1@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
-2@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
-for _k in range(full if edge else depth): => for _k in range(1, full if edge else depth):
+acc[r] += ark * bk[0] => acc[r] = acc[r] - ark * bk[0]
+for _k in range(full if part else depth): => for _k in range(1, full if part else depth):
 for _k in range(full, depth): => for _k in range(full + 1, depth):
-bk[v] = load_part(b, v * width, count) => bk[v] = load_part(b, v * width, 1)
-acc[r * vectors + v] = load_part(start, r * ld_start + v * width, count) => acc[r * vectors + v] = zero(c)
-acc[r * vectors + v] = load(start, r * ld_start + v * width) => acc[r * vectors + v] = zero(c)
+bk[0] = load_part(b, 0, last) => bk[0] = load_part(b, 0, 1)
+acc[r] = load_part(start, r * ld_start, last) => acc[r] = load_part(start, 0, last)
+start, r * ld_start + column_of(v, vectors, width, edge, last)) => start, column_of(v, vectors, width, edge, last))
 cdef bint ends = ends_with_init(depth, ld_init) => cdef bint ends = False
-store_part(c, r * ldc + v * width, acc[r * vectors + v], count) => store(c, r * ldc + v * width, acc[r * vectors + v])
+store_part(c, r * ldc, acc[r], last) => store(c, r * ldc, acc[r])
+return last if edge and vectors > 1 and v == vectors - 1 else v * width => return v * width ||| return last if edge and v == vectors - 1 else v * width
 a4 = at(a, 4 * a_row) if rows > 4 else a => a4 = at(a, 3 * a_row) if rows > 4 else a
 a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 else a
 1@ ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
@@ -224,9 +225,9 @@ a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 el
 ldb, depth,\n                    9, vectors => ldb, depth,\n                    8, vectors
 ldb, depth,\n                    12, vectors => ldb, depth,\n                    11, vectors
 longer = rows - share * tiles, a_tile => longer = 0, a_tile
-count = <int> (columns - (vectors - 1) * width) => count = <int> (columns - (vectors - 2) * width)
-depth, 4, True, count, full, then) => depth, 4, False, count, full, then)
-depth, 3, True, count, full, then) => depth, 2, True, count, full, then)
+last = <int> (columns - width) => last = <int> (columns - width - 1)
+depth, 4, True, last, 0, then) => depth, 4, False, last, 0, then)
+depth, 3, True, last, 0, then) => depth, 2, True, last, 0, then)
 high = a_packed if a_packed else tile_rows(wide) => high = tile_rows(wide)
 return TILE_ROWS // 2 if wide => return TILE_ROWS if wide
 at(init, rows * ld_init), at(a, a_tile) => init, at(a, a_tile)
@@ -352,10 +353,11 @@ most = SKIP_PANEL // vectors => most = 2 * SKIP_PANEL // vectors
 chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS => chunks = 1 if rows < SKIP_ROWS else rows // SKIP_ROWS
 
 src/bpcore/_math/shallow.pxd
-if edge and v == vectors - 1 and k >= full: => if edge and v == vectors - 1 and k > full:
+if part and k >= full: => if part and k > full:
 k % 4 * a_step) => k % 3 * a_step)
 acc[v] += ark * bk[k * vectors + v] => acc[v] = ark * bk[k * vectors + v]
-store_part(c, v * width, part + acc[v], count) => store(c, v * width, part + acc[v])
+store_part(c, 0, start + acc[0], last) => store(c, 0, start + acc[0])
+second = last if edge else lanes(c) => second = lanes(c)
 ENDED = 64 => ENDED = 100
 else <int> SHALLOW => else 0
 

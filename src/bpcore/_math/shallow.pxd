@@ -29,37 +29,40 @@ cdef inline void shallow_rows(
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
     const vec *b, Py_ssize_t ldb, Py_ssize_t rows,
     int depth,        # depth, vectors and edge are constants at every call
-    int vectors, bint edge, int count, Py_ssize_t full,
+    int vectors, bint edge, int last, Py_ssize_t full,
 ) noexcept nogil:
     cdef vec bk[2 * 12]
     cdef vec acc[2]
-    cdef vec part
+    cdef vec start
     cdef vec ark
     cdef const vec *a0 = a
     cdef const vec *a4 = at(a, 4 * a_step) if depth > 4 else a
     cdef const vec *a8 = at(a, 8 * a_step) if depth > 8 else a
-    cdef Py_ssize_t _r, width = lanes(c)
+    cdef Py_ssize_t _r, second = last if edge else lanes(c)
+    cdef bint part = edge and vectors == 1
     cdef int k, v
     for k in range(depth):
         for v in range(vectors):
-            if edge and v == vectors - 1 and k >= full:
-                bk[k * vectors + v] = load_part(b, k * ldb + v * width, count)
+            if part and k >= full:
+                bk[k] = load_part(b, k * ldb, last)
             else:
-                bk[k * vectors + v] = load(b, k * ldb + v * width)
+                bk[k * vectors + v] = load(b, k * ldb + v * second)
     for _r in range(rows):
-        if edge:
-            part = load_part(init, (vectors - 1) * width, count)
+        if part:
+            start = load_part(init, 0, last)
         for v in range(vectors):
             acc[v] = zero(c)
         for k in range(depth):
             ark = broadcast(a0 if k < 4 else (a4 if k < 8 else a8), k % 4 * a_step)
             for v in range(vectors):
                 acc[v] += ark * bk[k * vectors + v]
-        for v in range(vectors):
-            if edge and v == vectors - 1:
-                store_part(c, v * width, part + acc[v], count)
-            else:
-                store(c, v * width, load(init, v * width) + acc[v])
+        if part:
+            store_part(c, 0, start + acc[0], last)
+        else:
+            for v in range(vectors):
+                acc[v] += load(init, v * second)
+            for v in range(vectors):
+                store(c, v * second, acc[v])
         c, init = at(c, ldc), at(init, ld_init)
         a0, a4, a8 = at(a0, a_row), at(a4, a_row), at(a8, a_row)
         hold(a0)

@@ -15,6 +15,14 @@ from bpcore._math.vector cimport (
 )
 
 
+cdef inline Py_ssize_t column_of(
+    int v, int vectors, Py_ssize_t width, bint edge, Py_ssize_t last
+) noexcept nogil:
+    """Where vector v of a row begins. Where the columns are no whole vectors, the last one ends with
+    the row and shares lanes with the one before: both compute them alike."""
+    return last if edge and vectors > 1 and v == vectors - 1 else v * width
+
+
 cdef inline void tile(
     vec *c,           # OUT (rows, columns), row stride ldc
     Py_ssize_t ldc,
@@ -28,9 +36,9 @@ cdef inline void tile(
     Py_ssize_t depth,
     int rows,         # rows, vectors and edge are constants at every call
     int vectors,
-    bint edge,        # the last vector holds `count` columns; otherwise it is full
-    int count,
-    Py_ssize_t full,  # for k below it a full last vector of B can be read, if edge
+    bint edge,        # the columns are no whole vectors: the last of several vectors begins at
+    int last,         # column `last`, a single one holds so many columns, and
+    Py_ssize_t full,  # for k below it a full one of B can be read
     const vec *then,  # where the next tile's C lies
 ) noexcept nogil:
     """C = init + A B for one tile; c may be init, nothing else overlaps.
@@ -44,21 +52,22 @@ cdef inline void tile(
     cdef const vec *a0 = a
     cdef const vec *a4 = at(a, 4 * a_row) if rows > 4 else a
     cdef const vec *a8 = at(a, 8 * a_row) if rows > 8 else a
-    cdef bint ends = ends_with_init(depth, ld_init)
+    cdef bint ends = ends_with_init(depth, ld_init), part = edge and vectors == 1
     cdef const vec *start = <const vec *> ZEROS if ends else init
     cdef Py_ssize_t _k, ld_start = 0 if ends else ld_init, width = lanes(c)
     cdef int r, v
     for r in range(rows):
         for v in range(vectors):
-            if edge and v == vectors - 1:
-                acc[r * vectors + v] = load_part(start, r * ld_start + v * width, count)
+            if part:
+                acc[r] = load_part(start, r * ld_start, last)
             else:
-                acc[r * vectors + v] = load(start, r * ld_start + v * width)
+                acc[r * vectors + v] = load(
+                    start, r * ld_start + column_of(v, vectors, width, edge, last))
             prefetch(at(then, r * ldc + v * width))
     # Four rows from each of three pointers: few enough registers, whatever a_row is.
-    for _k in range(full if edge else depth):
+    for _k in range(full if part else depth):
         for v in range(vectors):
-            bk[v] = load(b, v * width)
+            bk[v] = load(b, column_of(v, vectors, width, edge, last))
         for r in range(rows):
             ark = broadcast(a0 if r < 4 else (a4 if r < 8 else a8), r % 4 * a_row)
             for v in range(vectors):
@@ -70,17 +79,12 @@ cdef inline void tile(
             hold(a4)
         if rows > 8:
             hold(a8)
-    if edge:
+    if part:
         for _k in range(full, depth):
-            for v in range(vectors):
-                if v == vectors - 1:
-                    bk[v] = load_part(b, v * width, count)
-                else:
-                    bk[v] = load(b, v * width)
+            bk[0] = load_part(b, 0, last)
             for r in range(rows):
                 ark = broadcast(a0 if r < 4 else (a4 if r < 8 else a8), r % 4 * a_row)
-                for v in range(vectors):
-                    acc[r * vectors + v] += ark * bk[v]
+                acc[r] += ark * bk[0]
             b, a0, a4, a8 = at(b, ldb), at(a0, a_step), at(a4, a_step), at(a8, a_step)
             hold(b)
             hold(a0)
@@ -91,28 +95,30 @@ cdef inline void tile(
     if ends:
         for r in range(rows):
             for v in range(vectors):
-                if edge and v == vectors - 1:
-                    acc[r * vectors + v] += load_part(init, r * ld_init + v * width, count)
+                if part:
+                    acc[r] += load_part(init, r * ld_init, last)
                 else:
-                    acc[r * vectors + v] += load(init, r * ld_init + v * width)
+                    acc[r * vectors + v] += load(
+                        init, r * ld_init + column_of(v, vectors, width, edge, last))
     for r in range(rows):
         for v in range(vectors):
-            if edge and v == vectors - 1:
-                store_part(c, r * ldc + v * width, acc[r * vectors + v], count)
+            if part:
+                store_part(c, r * ldc, acc[r], last)
             else:
-                store(c, r * ldc + v * width, acc[r * vectors + v])
+                store(c, r * ldc + column_of(v, vectors, width, edge, last),
+                      acc[r * vectors + v])
 
 
 cdef inline void tile_column(
     Py_ssize_t tiles, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_tile, Py_ssize_t a_row, Py_ssize_t a_step,
-    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int rows, int vectors, bint edge, int count,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int rows, int vectors, bint edge, int last,
     Py_ssize_t full, const vec *then,
 ) noexcept nogil:
     """So many tiles below one another; a_tile elements lie between their parts of A."""
     cdef Py_ssize_t t
     for t in range(tiles):
-        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, rows, vectors, edge, count,
+        tile(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, depth, rows, vectors, edge, last,
              full, at(c, rows * ldc) if t + 1 < tiles else then)
         c, init, a = at(c, rows * ldc), at(init, rows * ld_init), at(a, a_tile)
 
@@ -120,67 +126,67 @@ cdef inline void tile_column(
 cdef inline void wide_tile_of(
     int rows, Py_ssize_t tiles, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_tile, Py_ssize_t a_row, Py_ssize_t a_step,
-    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int vectors, bint edge, int count,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int vectors, bint edge, int last,
     Py_ssize_t full, const vec *then,
 ) noexcept nogil:
     """tile_of for more than two vectors: four to six rows to a tile."""
     if TILE_VECTORS > 2 and rows == 4:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    4, vectors, edge, count, full, then)
+                    4, vectors, edge, last, full, then)
     elif TILE_VECTORS > 2 and rows == 5:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    5, vectors, edge, count, full, then)
+                    5, vectors, edge, last, full, then)
     elif TILE_VECTORS > 2:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    6, vectors, edge, count, full, then)
+                    6, vectors, edge, last, full, then)
 
 
 cdef inline void tile_of(
     int rows, Py_ssize_t tiles, vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
     const vec *a, Py_ssize_t a_tile, Py_ssize_t a_row, Py_ssize_t a_step,
-    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int vectors, bint edge, int count,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t depth, int vectors, bint edge, int last,
     Py_ssize_t full, const vec *then,
 ) noexcept nogil:
     """The tiles with `rows` made a constant, so that its accumulators are registers."""
     if vectors > 2:
         wide_tile_of(rows, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                     vectors, edge, count, full, then)
+                     vectors, edge, last, full, then)
     elif rows == 1:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    1, vectors, edge, count, full, then)
+                    1, vectors, edge, last, full, then)
     elif rows == 2:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    2, vectors, edge, count, full, then)
+                    2, vectors, edge, last, full, then)
     elif rows == 3:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    3, vectors, edge, count, full, then)
+                    3, vectors, edge, last, full, then)
     elif rows == 4:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    4, vectors, edge, count, full, then)
+                    4, vectors, edge, last, full, then)
     elif TILE_ROWS >= 6 and rows == 5:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    5, vectors, edge, count, full, then)
+                    5, vectors, edge, last, full, then)
     elif TILE_ROWS >= 6 and rows == 6:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    6, vectors, edge, count, full, then)
+                    6, vectors, edge, last, full, then)
     elif TILE_ROWS >= 12 and rows == 7:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    7, vectors, edge, count, full, then)
+                    7, vectors, edge, last, full, then)
     elif TILE_ROWS >= 12 and rows == 8:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    8, vectors, edge, count, full, then)
+                    8, vectors, edge, last, full, then)
     elif TILE_ROWS >= 12 and rows == 9:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    9, vectors, edge, count, full, then)
+                    9, vectors, edge, last, full, then)
     elif TILE_ROWS >= 12 and rows == 10:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    10, vectors, edge, count, full, then)
+                    10, vectors, edge, last, full, then)
     elif TILE_ROWS >= 12 and rows == 11:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    11, vectors, edge, count, full, then)
+                    11, vectors, edge, last, full, then)
     elif TILE_ROWS >= 12:
         tile_column(tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb, depth,
-                    12, vectors, edge, count, full, then)
+                    12, vectors, edge, last, full, then)
 
 
 cdef inline int tile_rows(bint wide) noexcept nogil:
@@ -204,8 +210,8 @@ cdef inline void panel_product(
     cdef int high = a_packed if a_packed else tile_rows(wide)
     cdef Py_ssize_t tiles = (rows + high - 1) // high, group
     cdef Py_ssize_t share = rows // tiles, longer = rows - share * tiles, a_tile
-    cdef int height = <int> share, count = <int> (columns - (vectors - 1) * width)
-    cdef const vec *next_panel = at(c, columns) if count == width else c
+    cdef int height = <int> share, last = <int> (columns - width)
+    cdef const vec *next_panel = at(c, columns) if columns == vectors * width else c
     cdef const vec *then
     if init == NULL:
         init, ld_init = <const vec *> ZEROS, 0
@@ -222,19 +228,19 @@ cdef inline void panel_product(
                     depth, 4, False, 0, 0, then)
         elif wide and vectors == 4:
             tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
-                    depth, 4, True, count, full, then)
+                    depth, 4, True, last, 0, then)
         elif wide:
             tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
-                    depth, 3, True, count, full, then)
+                    depth, 3, True, last, 0, then)
         elif columns == 2 * width:
             tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
                     depth, 2, False, 0, 0, then)
         elif vectors == 2:
             tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
-                    depth, 2, True, count, full, then)
+                    depth, 2, True, last, 0, then)
         else:
             tile_of(height, tiles, c, ldc, init, ld_init, a, a_tile, a_row, a_step, b, ldb,
-                    depth, 1, True, count, full, then)
+                    depth, 1, True, <int> columns, full, then)
         c, init, a = at(c, group * ldc), at(init, group * ld_init), at(a, tiles * a_tile)
         rows -= group
         height = <int> share
