@@ -211,6 +211,7 @@ cdef double slice_pass(
             done = n * block // blocks
             m = n * (block + 1) // blocks - done
         mine, after = share_begin(me, m), share_end(me, m)
+        # A team's steps are long, and what comes next to a member is not known here.
         coming = rows_after(t, data, first + done + m, m if padded else 0, sizeof(p[0]))
         if data.order == NULL or m == 1:
             start = first + done if data.order == NULL else data.order[first + done]

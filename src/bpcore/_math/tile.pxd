@@ -18,8 +18,8 @@ from bpcore._math.vector cimport (
 cdef inline Py_ssize_t column_of(
     int v, int vectors, Py_ssize_t width, bint edge, Py_ssize_t last
 ) noexcept nogil:
-    """Where vector v of a row begins. Where the columns are no whole vectors, the last one ends with
-    the row and shares lanes with the one before: both compute them alike."""
+    """Where vector v of a row begins. Where the columns are no whole vectors, the last one ends
+    with the row and shares lanes with the one before: both compute them alike."""
     return last if edge and vectors > 1 and v == vectors - 1 else v * width
 
 
