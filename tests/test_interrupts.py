@@ -13,28 +13,50 @@ from trainers import Log, made
 import bpcore as bp
 
 
+class InterruptLater(bp.Callback):
+    """Sends Ctrl-C so many seconds after the training has done so many steps.
+
+    The seconds are counted from what the training has done, not from when it was called: on a
+    machine that is busy with other things it may stand still for longer than that.
+    """
+
+    def __init__(self, seconds, after_steps):
+        self.after_steps = after_steps
+        self.timer = threading.Timer(seconds, self.interrupt)
+        self.sent = None
+
+    def interrupt(self):
+        self.sent = time.perf_counter()
+        signal.raise_signal(signal.SIGINT)
+
+    def start_when_due(self, trainer):
+        if self.timer.ident is None and trainer.optimizer.steps >= self.after_steps:
+            self.timer.start()
+
+    on_train_begin = on_epoch_end = start_when_due
+
+    def put_away(self):
+        if self.timer.ident is not None:
+            self.timer.cancel()
+            self.timer.join()
+
+
 @pytest.fixture
 def interrupt_later():
-    """A function that sends Ctrl-C after so many seconds, and the list of when it did.
+    """A function that makes an `InterruptLater`, whose timer is put away after the test.
 
     Where SIGINT is ignored, as in the background jobs of a shell, it gets Python's handler.
     """
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    sent, timers = [], []
+    callbacks = []
 
-    def interrupt():
-        sent.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    def later(seconds):
-        timers.append(threading.Timer(seconds, interrupt))
-        timers[-1].start()
-        return sent
+    def later(seconds, after_steps):
+        callbacks.append(InterruptLater(seconds, after_steps))
+        return callbacks[-1]
 
     yield later
-    for timer in timers:
-        timer.cancel()
-        timer.join()
+    for callback in callbacks:
+        callback.put_away()
     signal.signal(signal.SIGINT, handler)
 
 
@@ -57,12 +79,12 @@ def test_interrupt_leaves_weights_state_and_steps_that_belong_together(
     X, Y = rng.standard_normal((n, 3)).astype("float32"), rng.random((n, 2)).astype("float32")
     log = Log()
     trainer = bp.Trainer(made(loss=loss), bp.Adam(), 64, shuffle=False)
-    sent = interrupt_later(0.1)
+    interrupt = interrupt_later(0.05, after_steps=10)
     with pytest.raises(KeyboardInterrupt):
-        trainer.run(X, Y, 10**9, callbacks=[log])
-    assert time.perf_counter() - sent[0] < 1
+        trainer.run(X, Y, 10**9, callbacks=[log, interrupt])
+    assert time.perf_counter() - interrupt.sent < 1
     assert log.log[-1][0] == "end"
-    assert trainer.optimizer.steps > 10
+    assert trainer.optimizer.steps >= 10
     assert len(trainer.history) == trainer.epoch
     again = steps_again(trainer, X, Y, 64)
     assert_array_equal(trainer.network.parameters, again.network.parameters)
@@ -74,10 +96,10 @@ def test_interrupt_leaves_weights_state_and_steps_that_belong_together(
 def test_interrupt_is_heard_within_an_epoch_of_large_steps(interrupt_later):
     X, Y = np.ones((4000, 1000), "float32"), np.ones((4000, 10), "float32")
     trainer = bp.Trainer(bp.mlp([1000, 1000, 10], rng=0), bp.Adam(), 1)
-    sent = interrupt_later(0.05)
+    interrupt = interrupt_later(0.05, after_steps=0)
     with pytest.raises(KeyboardInterrupt):
-        trainer.run(X, Y, 100)
-    assert time.perf_counter() - sent[0] < 1
+        trainer.run(X, Y, 100, callbacks=[interrupt])
+    assert time.perf_counter() - interrupt.sent < 1
     assert trainer.epoch == 0
 
 
