@@ -21,33 +21,31 @@ NODES = 44  # in a stretch of float64
 
 
 class Table(NamedTuple):
-    """How a type's numbers fall into stretches: parts of the octaves of scale u + offset."""
+    """How a type's numbers fall into stretches: parts of the octaves of u + offset."""
 
     degree: int
     entries: int
     parts: int
-    scale: float
     offset: float
     bias: int  # of the type's exponent
     largest: float  # what |x| is cut off at; from a stretch that begins here on tanh rounds to 1
 
 
 TABLES = {
-    "float32": Table(4, 32, 8, 0.8125, 0.5, 127, 9.21875),
-    "float64": Table(14, 16, 4, 1.0, 1.5, 1023, 20.0),
+    "float32": Table(4, 32, 8, 0.625, 127, 9.25),
+    "float64": Table(14, 16, 4, 1.5, 1023, 20.0),
 }
 
 
 def stretches(table):
-    """Yield (index, beginning, length), from u = 0 to the end; the beginning is a float32."""
+    """Yield (index, beginning, length), from u = 0 to the end."""
     for exponent in range(-1, 5):
         for part in range(table.parts):
             length = 2.0**exponent / table.parts
-            exact = 2.0**exponent + part * length - table.offset
-            beginning = float(np.float32(exact / table.scale))
+            beginning = 2.0**exponent + part * length - table.offset
             if 0 <= beginning <= table.largest:
                 index = ((exponent + table.bias) * table.parts + part) % table.entries
-                yield index, beginning, length / table.scale
+                yield index, beginning, length
 
 
 def minimax(powers, wanted, weights):

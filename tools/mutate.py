@@ -260,8 +260,11 @@ missing = (width - wide % width) % width => missing = 0
 height = chunk if rows - r > chunk else rows - r => height = chunk
 
 src/bpcore/_math/pack.pxd
-transpose_block(source, i * ld + j, ld, to, j * ld_to + i, ld_to) => transpose_block(source, i * ld, ld, to, j * ld_to + i, ld_to)
-copy_element(source, k * ld + j, to, j * ld_to + k) => copy_element(source, k * ld, to, j * ld_to + k)
+j = columns - block => j = 0
+i = rows - block => i = 0
+1@ if j < columns: => if j + 1 < columns:
+if i < rows: => if i + 1 < rows:
+if rows < block or columns < block: => if rows < block: ||| if columns < block:
 copy_element(source, i * ld + j, to, j * ld_to + i) => copy_element(source, i * ld, to, j * ld_to + i)
 transpose(at(source, k), ld, at(panel, k * width), width, columns, step) => transpose(source, ld, at(panel, k * width), width, columns, step)
 store(to, count - width, load(source, count - width)) => pass
@@ -573,6 +576,8 @@ return <floating> (limit / norm) => return <floating> (1 / norm)
 
 src/bpcore/_math/tanh_table.h
 _mm512_srli_epi32(index[v], 20) => _mm512_srli_epi32(index[v], 21)
+_mm512_set1_ps(0.625f) => _mm512_set1_ps(0.5f)
+_mm512_set1_ps(9.25f) => _mm512_set1_ps(8.25f) ||| _mm512_set1_ps(19.25f)
 1@ u[v] - LOOKED_UP(0) => u[v]
 1@ sign, 0xf8 => sign, 0xfc
 2@ sign, 0xf8 => sign, 0xfc

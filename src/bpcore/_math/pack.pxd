@@ -43,6 +43,19 @@ cdef inline void copy_short(
         copy_row(source, to, count)
 
 
+cdef inline void transpose_band(
+    const vec *source, Py_ssize_t ld, vec *to, Py_ssize_t ld_to, Py_ssize_t columns
+) noexcept nogil:
+    """As many rows as a square has, and columns or more"""
+    cdef Py_ssize_t block = block_side(to), j = 0
+    while j + block <= columns:
+        transpose_block(source, j, ld, to, j * ld_to, ld_to)
+        j += block
+    if j < columns:
+        j = columns - block
+        transpose_block(source, j, ld, to, j * ld_to, ld_to)
+
+
 cdef inline void transpose(
     const vec *source,  # IN  (rows, columns), row stride ld
     Py_ssize_t ld,
@@ -51,23 +64,20 @@ cdef inline void transpose(
     Py_ssize_t rows,
     Py_ssize_t columns,
 ) noexcept nogil:
-    """to = sourceᵀ, by squares that are turned in registers."""
-    cdef Py_ssize_t block = block_side(to)
-    cdef Py_ssize_t whole = rows // block * block, i = 0, j, k
-    while i < whole:
-        j = 0
-        while j + block <= columns:
-            transpose_block(source, i * ld + j, ld, to, j * ld_to + i, ld_to)
-            j += block
-        while j < columns:
-            for k in range(i, i + block):
-                copy_element(source, k * ld + j, to, j * ld_to + k)
-            j += 1
+    """to = sourceᵀ, by squares that are turned in registers; the last may share rows and columns
+    with those before"""
+    cdef Py_ssize_t block = block_side(to), i = 0, j
+    if rows < block or columns < block:
+        for i in range(rows):
+            for j in range(columns):
+                copy_element(source, i * ld + j, to, j * ld_to + i)
+        return
+    while i + block <= rows:
+        transpose_band(at(source, i * ld), ld, at(to, i), ld_to, columns)
         i += block
-    while i < rows:
-        for j in range(columns):
-            copy_element(source, i * ld + j, to, j * ld_to + i)
-        i += 1
+    if i < rows:
+        i = rows - block
+        transpose_band(at(source, i * ld), ld, at(to, i), ld_to, columns)
 
 
 cdef inline void pack_columns(
