@@ -304,8 +304,9 @@ class TestReservations:
         for slow in seconds[True]:
             team.record(True, 10, slow)
         assert team.choose(2) == (False, 1.0)
-        tried = [team.choose(2)[0] for _ in range(team.TRY_EVERY)]
-        assert tried.count(True) == 1
+        tried = [team.choose(2) for _ in range(team.TRY_EVERY)]
+        assert tried.count((True, team.TRY_LENGTH)) == 2
+        assert tried.count((False, 1.0)) == team.TRY_EVERY - 2
         assert team.choose(1) == (False, 1.0)
         assert team.choose(3)[1] < 1  # another size of step: measured anew
 
@@ -316,11 +317,71 @@ class TestReservations:
         for _ in range(team.TRIALS):
             team.record(True, 10, 1.0)
             team.record(False, 10, 1.6)
+        assert team.choose(2) == (True, 1.0)
         team.record(True, 10, 1000.0)
         assert team.choose(2) == (True, 1.0)
         for _ in range(3):
             team.record(True, 10, 1000.0)
         assert team.choose(2) == (False, 1.0)
+
+    def test_what_is_slower_on_the_whole_is_left(self):
+        """Beside a busy process one stretch in five waits for a time slice: the mean counts."""
+        team = threads.Team(2)
+        team.choose(2)
+        for _ in range(team.TRIALS):
+            team.record(True, 10, 1.0)
+            team.record(False, 10, 1.6)
+        for k in range(40):
+            if team.choose(2) == (False, 1.0):
+                break
+            team.record(True, 10, 6.0 if k % 5 == 4 else 1.0)
+        else:
+            pytest.fail("goes on with threads that take 2.0 instead of 1.6")
+
+    def test_threads_that_slept_are_tried_twice(self):
+        """The first time wakes them, and what it takes is forgotten."""
+        team = threads.Team(2)
+        team.choose(2)
+        for _ in range(team.TRIALS):
+            team.record(True, 10, 2.0)
+            team.record(False, 10, 1.6)
+        trial = (True, team.TRY_LENGTH)
+        for _ in range(team.TRY_EVERY):
+            if team.choose(2) == trial:
+                break
+        team.record(True, 10, 0.1)
+        assert team.choose(2) == trial
+        team.record(True, 10, 1.8)
+        assert team.choose(2) == (False, 1.0)
+        for _ in range(2 * team.TRY_EVERY):
+            if team.choose(2) == trial:
+                break
+        team.record(True, 10, 90.0)
+        assert team.choose(2) == trial
+        team.record(True, 10, 1.0)
+        assert team.choose(2) == (True, 1.0)
+
+    def test_trials_in_vain_become_rare(self):
+        team = threads.Team(2)
+        team.choose(2)
+        for _ in range(team.TRIALS):
+            team.record(True, 10, 2.0)
+            team.record(False, 10, 1.6)
+
+        def until_the_next_trial():
+            for k in range(5000):
+                many, part = team.choose(2)
+                if part < 1:
+                    if many:
+                        assert team.choose(2) == (True, part)
+                    return k
+            return None
+
+        apart = [until_the_next_trial() for _ in range(7)]
+        assert apart == [48, 98, 198, 398, 798, 798, 798]
+        team.record(True, 10, 1.0)  # the last one was not in vain,
+        assert until_the_next_trial() == 798
+        assert until_the_next_trial() == 49  # as they are still faster
 
     def test_one_that_is_much_slower_is_not_tried_again(self):
         team = threads.Team(2)

@@ -704,6 +704,16 @@ self.rng.permutation(stretches.samples) if shuffle else None => None
 self.history.append(loss, rates[-1] => self.history.append(loss, rates[0]
 rate = optimizer.rate(optimizer.steps) => rate = optimizer.rate(optimizer.steps + 1)
 
+src/bpcore/threads.py
+if not steps or (many and self._waking): => if not steps:
+self._waking = not faster => self._waking = False
+min(2 * self._apart, self.TRY_AT_LEAST_EVERY) => self._apart ||| 2 * self._apart
+self.TRY_EVERY if faster else min( => self._apart if faster else min(
+if self._trying and took < known: => if took < known: ||| if False:
+min(took, self.MOST * known) => took
+self._due = self._stretches + self._apart => self._due += 1
+return not faster, self.TRY_LENGTH => return faster, self.TRY_LENGTH
+
 src/bpcore/custom_loss.py
 self.loss_sum += loss * n => self.loss_sum += loss
 self.weight_sum += n => self.weight_sum += 1

@@ -51,21 +51,28 @@ class Team:
     a team measures its steps with all threads and with one, up to three times each to begin with,
     goes on with what is faster, and now and then tries the other for a short stretch. All come
     first, and one that is much slower is not tried again: a run may have few steps, and long ones.
+    Threads that have been idle are asleep, and to wake them takes as long as some steps: they are
+    tried twice running, and the second time counts. Where they do not last until the next trial,
+    it comes after twice as many stretches: beside a busy process each may cost a time slice.
     """
 
     TRIALS = 3
     MUCH = 1.25  # times slower
-    TRY_EVERY = 50  # stretches
+    TRY_EVERY = 50  # stretches, and
+    TRY_AT_LEAST_EVERY = 800
     TRY_LENGTH = 0.1  # of a stretch
-    FORGET = 0.25  # a slower measurement moves the memory by so much,
-    MOST = 2.0  # and counts as so many times slower at most: one hitch is not the rule
+    FORGET = 1 / 16  # a measurement moves the memory by so much,
+    MOST = 8.0  # and counts as so many times slower at most: one hitch is not the rule
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
         self._pool: Any = None
         self._process = 0  # that the threads of the pool belong to: a fork takes none along
-        self._stretches = 0
         self._worth = 0
+        self._stretches = 0
+        self._apart = self.TRY_EVERY  # stretches between two trials
+        self._due = self._apart  # stretch of the next one
+        self._trying = self._waking = False  # what was chosen last is a trial, or to wake threads
         self._trials = {False: 0, True: 0}
         self._seconds: dict[bool, float] = {}  # of a step, with many threads (True) and with one
 
@@ -90,15 +97,25 @@ class Team:
             self._trials = {False: 0, True: 0}
         self._stretches += 1
         one, many = self._trials[False], self._trials[True]
+        self._trying = True
         if many < self.TRIALS:
             self._hire()
             # Where others have the processors a trial of many gets one: ask on, in whole stretches
             return True, self.TRY_LENGTH if one <= self.TRIALS else 1.0
         if one == 0 or (one < self.TRIALS and not self._is_much_slower(False)):
             return False, self.TRY_LENGTH
+        if self._waking:
+            self._waking = False
+            return True, self.TRY_LENGTH
         faster = self._seconds[True] < self._seconds[False]
-        if self._stretches % self.TRY_EVERY == 0:
+        if self._stretches >= self._due:
+            self._apart = (
+                self.TRY_EVERY if faster else min(2 * self._apart, self.TRY_AT_LEAST_EVERY)
+            )
+            self._due = self._stretches + self._apart
+            self._waking = not faster
             return not faster, self.TRY_LENGTH
+        self._trying = False
         return faster, 1.0
 
     def run(
@@ -183,16 +200,18 @@ class Team:
     def record(self, many: bool, steps: int, seconds: float) -> None:
         """Remember how long steps took with many threads, or with one.
 
-        What else runs on the processors only ever makes them slower: a faster measurement counts at
-        once, a slower one in part.
+        What else runs on the processors only ever makes them slower: in a trial, which is short, a
+        faster measurement counts at once. Else it is the mean of the last ones that counts.
         """
-        if not steps:
+        if not steps or (many and self._waking):
             return
         self._trials[many] += 1
         took = seconds / steps
         known = self._seconds.get(many, took)
-        took = min(took, self.MOST * known)
-        self._seconds[many] = took if took < known else known + self.FORGET * (took - known)
+        if self._trying and took < known:
+            self._seconds[many] = took
+        else:
+            self._seconds[many] = known + self.FORGET * (min(took, self.MOST * known) - known)
 
     def _is_much_slower(self, many: bool) -> bool:
         """Return whether steps of this kind took much longer than those of the other."""
