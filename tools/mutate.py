@@ -175,8 +175,11 @@ c[k] = y[m + k] * ( => c[k] = (
 C[i] = -log_(p[i]) => C[i] = log_(p[i])
 k = i * n_outputs + label[i] => k = label[i]
 z += n_outputs\n        y => y
-s = share if weight == NULL else share * weight[i] => s = share ||| s = share if weight == NULL else weight[i]
-<floating> s / divisor) / divisor => <floating> s) / divisor ||| <floating> s / divisor)
+s = share * weight[i] => s = share ||| s = weight[i]
+1@ s_each = <floating> s / divisor => s_each = <floating> s
+2@ s_each = <floating> s / divisor => s_each = s_each
+C /= divisor => pass
+if divisor != 1: => if divisor == 1:
 sums[i % 16] += C => sums[0] += C ||| sums[i % 16] = C
 C = rounded(C * s) if s != 0 else 0 => C = rounded(C * s) ||| C = C
 if p[i] >= tiny(s): => if p[i] >= 0:
@@ -275,12 +278,18 @@ store(to, v * lane, zero(to)) => pass
 j, to = j + width, at(to, depth * width) => j, to = j + width, at(to, width)
 
 src/bpcore/_math/dots.pxd
-add_element(bias, i % columns, sums => add_element(bias, 0, sums
+acc[r] += load(a, r * depth + k) * x => acc[r] += load(a, k) * x
+acc[r] += load_part(a, r * depth + k, left) * x => pass
+x = broadcast(bias, 0) + sums(acc, => x = sums(acc,
+copy_element(&x, r, z, r * ldz) => copy_element(&x, r, z, r)
+done, a, z = done + width, at(a, width * depth), at(z, width * ldz) => done, z = done + width, at(z, width * ldz) ||| done, a = done + width, at(a, width * depth)
+after = first + (n - first) * g // groups => after = n * g // groups
+add_element(bias, i % columns, four => add_element(bias, 0, four
 acc[k], at(bias, k % columns)) => acc[k], bias)
 at(a, depth // width * width) => at(a, depth // width * width - width)
 1@ acc[r * columns + m] += near[r] * x => acc[r * columns + m] = near[r] * x
 acc[r * columns + m] += x * near[m] => acc[r * columns + m] = x * near[m]
-left = <int> (depth % width) => left = 0
+1@ left = <int> (depth % width) => left = 0
 x = load_part(W, m * depth, left) => x = load_part(W, m * depth, 1)
 x = load(a if r < 3 else a3, => x = load(a,
 x = load(W if m < 3 else (W3 if m < 6 else W6), => x = load(W if m < 3 else W3,
@@ -587,7 +596,6 @@ _mm512_min_pd(largest, _mm512_abs_pd((__m512d)z[v])) => _mm512_min_pd(_mm512_abs
 _mm512_set1_pd(20.0) => _mm512_set1_pd(16.0)
 int row = 14; => int row = 13;
 _mm512_min_ps(largest, _mm512_abs_ps((__m512)z[v])) => _mm512_min_ps(_mm512_abs_ps((__m512)z[v]), largest)
-_mm512_set1_ps(9.21875f) => _mm512_set1_ps(8.0f)
 
 src/bpcore/_math/network.pxd
 or (net.fused and l == net.n_layers - 1) => or False

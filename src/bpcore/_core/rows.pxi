@@ -10,6 +10,7 @@ cdef enum:
     SOON_BYTES = 32768  # and of X, at most, where a block is computed: the first-level cache's
     NEXT_BYTES = 1024   # between what is fetched and what is gathered of a larger one
     SHARES = 4          # in which they are, as a processor waits for a dozen lines at a time
+    Y_BYTES = 256       # of a share, from which Y's rows are fetched as well
 
 
 cdef struct coming_t:
@@ -64,10 +65,13 @@ cdef void fetch_rows(
     Py_ssize_t itemsize,
 ) noexcept nogil:
     """Rows first … last - 1 of the epoch on their way into the cache; where they follow one
-    another, those of X."""
-    cdef Py_ssize_t size = t.net.layers[0].n_inputs * itemsize, i
+    another, those of X, and of Y where it has much."""
+    cdef Py_ssize_t x_size = t.net.layers[0].n_inputs * itemsize, i
+    cdef Py_ssize_t y_size = t.net.layers[t.net.n_layers - 1].n_outputs * itemsize
     if data.order == NULL:
-        fetch(<const char *> data.X + first * size, (last - first) * size)
+        fetch(<const char *> data.X + first * x_size, (last - first) * x_size)
+        if data.Y != NULL and (last - first) * y_size >= Y_BYTES:
+            fetch(<const char *> data.Y + first * y_size, (last - first) * y_size)
         return
     for i in range(first, last):
         fetch_row(t, data, data.order[i], itemsize)

@@ -4,8 +4,8 @@ A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
 from bpcore._math.vector cimport (
-    DOT_ROWS, add_element, at, everywhere, hold, lanes, load, load_part, prefetch, store,
-    store_sum, store_sums, vec, vf32, zero,
+    DOT_ROWS, add_element, at, broadcast, copy_element, everywhere, hold, lanes, load, load_part,
+    prefetch, store, store_sum, store_sums, sums, vec, vf32, zero,
 )
 
 cdef extern from "panel.h" nogil:
@@ -25,15 +25,15 @@ cdef inline void store_tile(
 ) noexcept nogil:
     """z[r, m] = bias[m] + the sum of the lanes of a tile's sum r, m: four of them take little more
     work than one."""
-    cdef vec sums[4]  # four elements or more, even with one lane
+    cdef vec four[4]  # elements or more, even with one lane
     cdef vec nothing[4]
     cdef int k, i
     for k in range(4 // lanes(z) if lanes(z) < 4 else 1):
         store(nothing, k * lanes(z), everywhere(z, -0.0))  # 0 would make +0 of -0
     for k in range(0, rows * columns // 4 * 4, 4):
-        store_sums(sums, 0, &acc[k], nothing)
+        store_sums(four, 0, &acc[k], nothing)
         for i in range(k, k + 4):
-            add_element(bias, i % columns, sums, i - k, z, i // columns * ldz + i % columns)
+            add_element(bias, i % columns, four, i - k, z, i // columns * ldz + i % columns)
     for k in range(rows * columns // 4 * 4, rows * columns):
         store_sum(z, k // columns * ldz + k % columns, acc[k], at(bias, k % columns))
 
@@ -161,6 +161,36 @@ cdef inline void dot_rows(
         dot_few(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, columns - m, rows, 0, a)
 
 
+cdef inline Py_ssize_t dot_column(
+    vec *z, Py_ssize_t ldz, const vec *bias, const vec *a, const vec *W,
+    Py_ssize_t n, Py_ssize_t depth,
+) noexcept nogil:
+    """z = a Wᵀ + b of one output for vectors of samples, whose sums are added up side by side;
+    return how many samples that are"""
+    cdef vec acc[16]
+    cdef vec x
+    cdef Py_ssize_t width = lanes(z), done = 0, k, r
+    cdef int left = <int> (depth % width)
+    while done + width <= n:
+        for r in range(width):
+            acc[r] = zero(z)
+        k = 0
+        while k + width <= depth:
+            x = load(W, k)
+            for r in range(width):
+                acc[r] += load(a, r * depth + k) * x
+            k += width
+        if left:
+            x = load_part(W, k, left)
+            for r in range(width):
+                acc[r] += load_part(a, r * depth + k, left) * x
+        x = broadcast(bias, 0) + sums(acc, <int> width, <int> width)
+        for r in range(width):
+            copy_element(&x, r, z, r * ldz)
+        done, a, z = done + width, at(a, width * depth), at(z, width * ldz)
+    return done
+
+
 cdef inline double cost_of_dots(
     Py_ssize_t width, Py_ssize_t count, Py_ssize_t depth
 ) noexcept nogil:
@@ -186,9 +216,10 @@ cdef inline void product_of_dots(
     Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns,
 ) noexcept nogil:
     """z = a Wᵀ + b, rows shared out evenly in groups of up to DOT_ROWS."""
-    cdef Py_ssize_t groups = dot_groups(n), g, r = 0, after
+    cdef Py_ssize_t r = dot_column(z, ldz, bias, a, W, n, depth) if columns == 1 else 0
+    cdef Py_ssize_t first = r, groups = dot_groups(n - r), g, after
     for g in range(1, groups + 1):
-        after = n * g // groups
+        after = first + (n - first) * g // groups
         if DOT_ROWS == 5 and after - r == 5:
             dot_rows(at(z, r * ldz), ldz, bias, at(a, r * depth), W, depth, columns, 5, 4)
         elif DOT_ROWS == 5 and after - r == 4:
