@@ -276,6 +276,16 @@ def test_a_thread_with_one_processor_stays_there():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def measured(many, one):
+    """A team whose first trials, of ten steps each, took so many seconds."""
+    team = threads.Team(2)
+    team.choose(2)
+    for _ in range(team.TRIALS):
+        team.record(True, 10, many)
+        team.record(False, 10, one)
+    return team
+
+
 class TestReservations:
     def test_no_more_than_the_processors(self, monkeypatch):
         monkeypatch.setattr(threads, "get_limit", lambda: 3)
@@ -312,11 +322,7 @@ class TestReservations:
 
     def test_a_hitch_is_not_the_rule(self):
         """One stretch that something held up for long leaves the choice as it was; many do not."""
-        team = threads.Team(2)
-        team.choose(2)
-        for _ in range(team.TRIALS):
-            team.record(True, 10, 1.0)
-            team.record(False, 10, 1.6)
+        team = measured(many=1.0, one=1.6)
         assert team.choose(2) == (True, 1.0)
         team.record(True, 10, 1000.0)
         assert team.choose(2) == (True, 1.0)
@@ -326,11 +332,7 @@ class TestReservations:
 
     def test_what_is_slower_on_the_whole_is_left(self):
         """Beside a busy process one stretch in five waits for a time slice: the mean counts."""
-        team = threads.Team(2)
-        team.choose(2)
-        for _ in range(team.TRIALS):
-            team.record(True, 10, 1.0)
-            team.record(False, 10, 1.6)
+        team = measured(many=1.0, one=1.6)
         for k in range(40):
             if team.choose(2) == (False, 1.0):
                 break
@@ -340,11 +342,7 @@ class TestReservations:
 
     def test_threads_that_slept_are_tried_twice(self):
         """The first time wakes them, and what it takes is forgotten."""
-        team = threads.Team(2)
-        team.choose(2)
-        for _ in range(team.TRIALS):
-            team.record(True, 10, 2.0)
-            team.record(False, 10, 1.6)
+        team = measured(many=2.0, one=1.6)
         trial = (True, team.TRY_LENGTH)
         for _ in range(team.TRY_EVERY):
             if team.choose(2) == trial:
@@ -362,11 +360,7 @@ class TestReservations:
         assert team.choose(2) == (True, 1.0)
 
     def test_trials_in_vain_become_rare(self):
-        team = threads.Team(2)
-        team.choose(2)
-        for _ in range(team.TRIALS):
-            team.record(True, 10, 2.0)
-            team.record(False, 10, 1.6)
+        team = measured(many=2.0, one=1.6)
 
         def until_the_next_trial():
             for k in range(5000):
