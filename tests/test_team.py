@@ -286,6 +286,11 @@ def measured(many, one):
     return team
 
 
+def next_trial(team):
+    """What `choose` says when it next wants a trial."""
+    return next(choice for _ in range(5000) if (choice := team.choose(2))[1] < 1)
+
+
 class TestReservations:
     def test_no_more_than_the_processors(self, monkeypatch):
         monkeypatch.setattr(threads, "get_limit", lambda: 3)
@@ -343,21 +348,23 @@ class TestReservations:
     def test_threads_that_slept_are_tried_twice(self):
         """The first time wakes them, and what it takes is forgotten."""
         team = measured(many=2.0, one=1.6)
-        trial = (True, team.TRY_LENGTH)
-        for _ in range(team.TRY_EVERY):
-            if team.choose(2) == trial:
-                break
-        team.record(True, 10, 0.1)
-        assert team.choose(2) == trial
-        team.record(True, 10, 1.8)
-        assert team.choose(2) == (False, 1.0)
-        for _ in range(2 * team.TRY_EVERY):
-            if team.choose(2) == trial:
-                break
-        team.record(True, 10, 90.0)
-        assert team.choose(2) == trial
-        team.record(True, 10, 1.0)
-        assert team.choose(2) == (True, 1.0)
+        for waking, counts, goes_on in ((0.1, 1.8, False), (90.0, 1.0, True)):
+            trial = next_trial(team)
+            team.record(True, 10, waking)
+            assert team.choose(2) == trial == (True, team.TRY_LENGTH)
+            team.record(True, 10, counts)
+            assert team.choose(2) == (goes_on, 1.0)
+
+    def test_another_size_of_step_is_measured_anew(self):
+        """Also where the last stretch was to wake the threads, which does not count."""
+        team = measured(many=2.0, one=1.6)
+        next_trial(team)
+        for _ in range(team.TRIALS):
+            assert team.choose(3)[0]
+            team.record(True, 10, 1.0)
+        assert not team.choose(3)[0]
+        team.record(False, 10, 1.9)
+        assert team.choose(3) == (True, 1.0)
 
     def test_trials_in_vain_become_rare(self):
         team = measured(many=2.0, one=1.6)

@@ -715,6 +715,7 @@ rate = optimizer.rate(optimizer.steps) => rate = optimizer.rate(optimizer.steps 
 src/bpcore/threads.py
 if not steps or (many and self._waking): => if not steps:
 self._waking = not faster => self._waking = False
+self._measure_anew(worth) => self._worth = worth
 min(2 * self._apart, self.TRY_AT_LEAST_EVERY) => self._apart ||| 2 * self._apart
 self.TRY_EVERY if faster else min( => self._apart if faster else min(
 if self._trying and took < known: => if took < known: ||| if False:

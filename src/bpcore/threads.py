@@ -68,13 +68,7 @@ class Team:
         self.wanted = wanted
         self._pool: Any = None
         self._process = 0  # that the threads of the pool belong to: a fork takes none along
-        self._worth = 0
-        self._stretches = 0
-        self._apart = self.TRY_EVERY  # stretches between two trials
-        self._due = self._apart  # stretch of the next one
-        self._trying = self._waking = False  # what was chosen last is a trial, or to wake threads
-        self._trials = {False: 0, True: 0}
-        self._seconds: dict[bool, float] = {}  # of a step, with many threads (True) and with one
+        self._measure_anew(0)
 
     def __enter__(self) -> Team:
         return self
@@ -84,6 +78,16 @@ class Team:
             self._pool.shutdown()
             self._pool = None
 
+    def _measure_anew(self, worth: int) -> None:
+        """Forget what was measured of steps with work for another number of threads."""
+        self._worth = worth
+        self._stretches = 0
+        self._apart = self.TRY_EVERY  # stretches between two trials
+        self._due = self._apart  # stretch of the next one
+        self._trying = self._waking = False  # what was chosen last is a trial, or to wake threads
+        self._trials = {False: 0, True: 0}
+        self._seconds: dict[bool, float] = {}  # of a step, with many threads (True) and with one
+
     def choose(self, worth: int) -> tuple[bool, float]:
         """Return whether to use more than one thread, and for which part of a stretch.
 
@@ -92,9 +96,7 @@ class Team:
         if min(worth, self.wanted) == 1:
             return False, 1.0
         if worth != self._worth:
-            self._worth = worth
-            self._seconds.clear()
-            self._trials = {False: 0, True: 0}
+            self._measure_anew(worth)
         self._stretches += 1
         one, many = self._trials[False], self._trials[True]
         self._trying = True
