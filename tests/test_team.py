@@ -75,6 +75,20 @@ def test_the_same_bits(rule, batch_size, hidden, dtype, always, rng):
             assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("sizes", [(5, 4000, 3), (100, 300, 3), (200, 150, 7, 5)], ids=str)
+@pytest.mark.parametrize("rows", [2, 3, 5])
+def test_the_same_bits_where_a_share_is_one_row(sizes, rows, dtype, level, always, rng):
+    """It is summed as the batch is, not as a batch of one sample."""
+    X = rng.standard_normal((72 + rows, sizes[0])).astype(dtype)
+    Y = rng.standard_normal((72 + rows, sizes[-1])).astype(dtype)
+    alone, _ = trained(1, sizes, 24, RULES["sgd"], X, Y)
+    for n_threads in (2, 3):
+        state, size = trained(n_threads, sizes, 24, RULES["sgd"], X, Y)
+        assert size == n_threads
+        for found, wanted in zip(state, alone, strict=True):
+            assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize(
     "options",
     [

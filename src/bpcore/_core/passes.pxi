@@ -284,7 +284,7 @@ cdef void dense_forward(
     cdef floating *z = <floating *> layer.z + first * layer.n_outputs
     cdef floating *a = <floating *> layer.a + first * layer.n_outputs
     a_in += first * layer.n_inputs
-    if n == 1 and layer.by_dots:
+    if layer.alone:
         forward_one(layer, a_in, z, padded)
     else:
         forward_product(layer, a_in, z, n)
@@ -316,7 +316,7 @@ cdef void dense_backward(
     """∂C/∂a_in = δ W"""
     cdef const floating *delta = <const floating *> layer.delta + first * layer.n_outputs
     da_in += first * layer.n_inputs
-    if n == 1:
+    if layer.alone:
         backward_one(layer, delta, da_in, padded)
     else:
         backward_product(layer, delta, da_in, n)
@@ -467,7 +467,7 @@ cdef bint predict_rows(
         to = one
         if l == net.n_layers - 1:
             to = out if z == NULL else z
-        if n == 1 and layer.by_dots:
+        if layer.alone:
             forward_one(layer, x, to, False)
         else:
             forward_product(layer, x, to, n)

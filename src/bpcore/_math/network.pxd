@@ -42,6 +42,7 @@ cdef struct dense_t:
     void *a       # a may be z: see keeps_z
     void *da      # NULL: not kept, ∂C/∂a is turned into delta in place
     void *delta
+    bint alone     # the batch is one sample, not only a member's share of it
     bint by_dots   # how the forward product is summed: dot products,
     bint by_lanes  # or samples along the lanes; else tiles
     int in_parts   # which of its products the matrix unit computes
@@ -124,11 +125,12 @@ cdef inline int products_in_parts(
 
 
 cdef inline void choose_sums(network_t *net, const floating *p, Py_ssize_t n) noexcept nogil:
-    """Every layer's by_dots, by_lanes and in_parts, for a batch of n samples."""
+    """Every layer's alone, by_dots, by_lanes and in_parts, for a batch of n samples."""
     cdef dense_t *layer
     cdef int l
     for l in range(net.n_layers):
         layer = &net.layers[l]
+        layer.alone = n == 1
         layer.by_dots = sums_by_dots(layer, p, n)
         layer.by_lanes = suits_lanes(vector_length(p), n, layer.n_inputs, layer.n_outputs)
         layer.in_parts = products_in_parts(layer, p, n)
