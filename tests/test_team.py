@@ -75,6 +75,22 @@ def test_the_same_bits(rule, batch_size, hidden, dtype, always, rng):
             assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("hidden", [64, 300])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_same_bits_of_a_first_layer_by_columns(hidden, shuffle, dtype, level, always, rng):
+    """Each member has its panels of outputs, or with 64 none, and its rows; the last batch is short
+    and goes by rows."""
+    X = rng.standard_normal((1443, 400)).astype(dtype)
+    Y = rng.standard_normal((1443, 3)).astype(dtype)
+    sizes, told = (400, hidden, 3), {"shuffle": shuffle}
+    alone, _ = trained(1, sizes, 24, RULES["sgd"], X, Y, **told)
+    for n_threads in (2, 3):
+        state, size = trained(n_threads, sizes, 24, RULES["sgd"], X, Y, **told)
+        assert size == n_threads
+        for found, wanted in zip(state, alone, strict=True):
+            assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("sizes", [(5, 4000, 3), (100, 300, 3), (200, 150, 7, 5)], ids=str)
 @pytest.mark.parametrize("rows", [2, 3, 5])
 def test_the_same_bits_where_a_share_is_one_row(sizes, rows, dtype, level, always, rng):

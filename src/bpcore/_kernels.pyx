@@ -41,6 +41,8 @@ from bpcore._math.activation cimport (
 from bpcore._math.activation_lanes cimport activated, derived, derived_in_lanes, in_lanes
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient, tiled_outputs
 from bpcore._math.batch cimport batch_share, block_rows, fetch, gather, label_row, row
+from bpcore._math.columns cimport ahead_t, descent_by_columns, product_by_columns, turn
+from bpcore._math.columns cimport ahead_t, descent_by_columns, product_by_columns, turn
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.elementary cimport log1p_unit, log_
 from bpcore._math.finite cimport all_finite, all_within
@@ -51,8 +53,8 @@ from bpcore._math.loss cimport (
 from bpcore._math.matvec cimport matvec_backward, matvec_forward, outer_product
 from bpcore._math.network cimport (
     BACKWARD, BACKWARD_DELTA, FORWARD, FORWARD_INPUT, GRADIENT, GRADIENT_DELTA, GRADIENT_INPUT,
-    choose_sums, dense_t, keeps_z, lanes_of, network_t, products_in_parts, vector_length,
-    whole_vectors, work_size,
+    NEAR_BYTES, choose_sums, dense_t, keeps_z, lanes_of, network_t, products_in_parts,
+    vector_length, whole_vectors, work_size,
 )
 from bpcore._math.row_sums cimport add_row_sums, sum_of_losses
 from bpcore._math.shallow cimport ends_with_init, shallow_panel
@@ -72,9 +74,9 @@ from bpcore._math.update cimport (
     rule_t, scale_by, update,
 )
 from bpcore._math.vector cimport (
-    LANES_F32, TILE_ROWS, at, broadcast, copy_element, element, element_size, everywhere,
-    first_everywhere, first_lanes, lane, lanes, load, load_part, only_sum, rounded, store,
-    store_part, sum_everywhere, sum_of, sums, vec, vf32, vf64, zero,
+    COLUMN_SAMPLES, LANES_F32, TILE_ROWS, at, broadcast, copy_element, element, element_size,
+    everywhere, first_everywhere, first_lanes, lane, lanes, load, load_part, only_sum, rounded,
+    store, store_part, sum_everywhere, sum_of, sums, vec, vf32, vf64, zero,
 )
 
 cnp.import_array()
@@ -101,6 +103,7 @@ include "_core/narrow_products.pxi"
 include "_core/narrow_passes.pxi"
 include "_core/narrow_unit.pxi"
 include "_core/narrow_step.pxi"
+include "_core/columns.pxi"
 include "_core/passes.pxi"
 include "_core/door.pxi"
 include "_core/probes.pxi"

@@ -168,6 +168,9 @@ cdef void forward_product(
     if layer.n_outputs == 1 and layer.by_dots:
         forward_single(layer, a_in, z, n)
         return
+    if COLUMN_SAMPLES > 0 and layer.V != NULL:
+        forward_by_columns(layer, a_in, z, n)
+        return
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
                    layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes,
                    <const floating *> layer.panels, rest_of(layer, FORWARD_INPUT, layer.sparse),
@@ -414,6 +417,9 @@ cdef void gradient_pass(
     cdef int l
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
+        if COLUMN_SAMPLES > 0 and layer.in_V:
+            descend_by_columns(layer, x, n, me)
+            continue
         first, last = share_begin(me, layer.n_outputs), share_end(me, layer.n_outputs)
         dW = <floating *> (layer.W if descend else layer.dW) + first * layer.n_inputs
         db = <floating *> (layer.b if descend else layer.db) + first
@@ -518,7 +524,8 @@ cdef void *prepare(network_t *net, const floating *p, Py_ssize_t n) noexcept nog
         work = malloc(size * sizeof(p[0]))
     for l in range(net.n_layers):
         net.layers[l].work = work
-        net.layers[l].panels = NULL
+        net.layers[l].panels = net.layers[l].V = NULL
+        net.layers[l].in_V, net.layers[l].ahead.X = False, NULL
         net.layers[l].packed.parts = net.layers[l].packed.ahead = net.layers[l].packed.end = NULL
     return work
 

@@ -49,6 +49,7 @@ cdef struct training_t:
     double penalties     # of the weights as the last step left them; NaN: not known
     narrow_t *narrow     # (n_layers,), or NULL: steps do not go by narrow_stretch
     Py_ssize_t narrow_size  # elements of all parameters in vectors
+    void *V              # room for the first layer's W by columns, or NULL
     void *panels         # room for every W's panels, or NULL: a batch is one block, or W is large
     void *vectors        # (4, narrow_size): parameters, gradient, first and second in vectors;
     # behind them what narrow_room counts
@@ -98,7 +99,11 @@ cdef double train_step(
     # Where nobody looks at the gradient before, the update adds the squares' gradient to it.
     cdef bint in_one = t.l1 == 0 and t.clip_norm == 0 and guard == UNGUARDED
     if t.planned_for != n:
+        leave_columns(t, p, me)
         plan_batch(t, p, n)
+    if t.net.layers[0].V != NULL and not t.net.layers[0].in_V:
+        turn_layer(&t.net.layers[0], p, me, False)
+        t.net.layers[0].in_V = in_one
     if t.panels != NULL:
         pack_for_blocks(t, p, n)
     slices, way = t.slices, t.way if in_one else KEPT
@@ -147,6 +152,9 @@ cdef void plan_batch(training_t *t, const floating *p, Py_ssize_t n) noexcept no
             t.way = ADDED if ends_with_weights(&t.net, n) else KEPT
         elif state_bytes(t, p) >= STATE_BYTES:
             t.way = SPENT
+    t.net.layers[0].V = NULL
+    if t.V != NULL and t.way == ADDED and goes_by_columns(&t.net.layers[0], p, n):
+        t.net.layers[0].V, t.net.layers[0].by_dots = t.V, False
 
 
 cdef void pack_for_blocks(training_t *t, const floating *p, Py_ssize_t n) noexcept nogil:
@@ -213,6 +221,7 @@ cdef double slice_pass(
         mine, after = share_begin(me, m), share_end(me, m)
         # A team's steps are long, and what comes next to a member is not known here.
         coming = rows_after(t, data, first + done + m, m if padded else 0, sizeof(p[0]))
+        fetch_ahead(&net.layers[0], data, first + done + m, padded)
         if data.order == NULL or m == 1:
             start = first + done if data.order == NULL else data.order[first + done]
             x = row(<const floating *> data.X, start, n_inputs)
@@ -468,10 +477,13 @@ cdef Py_ssize_t run_stretch(
         C = train_step(t, data, p, me, first, n, rate_of(data, step),
                        data.counter + step - data.start, data.guard, &total, &updated)
         if not updated:
-            return step
+            break
         loss_sum[0] += C * total
         weight_sum[0] += total
-    return data.stop
+    else:
+        step = data.stop
+    leave_columns(t, p, me)
+    return step
 
 
 cdef double single_step(

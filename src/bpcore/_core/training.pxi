@@ -67,6 +67,7 @@ cdef class Training:
     cdef int64_t *counter
     cdef bint busy
     cdef bint in_blocks       # some batch's slices are several blocks
+    cdef Py_ssize_t columns   # bytes of the first layer's W by columns
     cdef readonly double loss_sum, weight_sum
 
     def __cinit__(self, Network network, cnp.ndarray parameters, cnp.ndarray gradient, dict rule,
@@ -109,6 +110,7 @@ cdef class Training:
         c.barriers, c.slice_losses, c.largest = self.barriers, self.slice_losses, self.largest
         c.blocks, c.block_of, c.planned_for = self.blocks, -1, 0
         c.narrow, c.narrow_size = NULL, narrow_size(c, batch_size, itemsize)
+        self.columns = column_bytes(c, batch_size, itemsize)
         for k in range(self.threads + self.groups):
             self.members[k] = c[0]
             self.members[k].net.layers = <dense_t *> (self.blocks + self.groups) + k * n_layers
@@ -129,6 +131,7 @@ cdef class Training:
         cdef Py_ssize_t used = 0, work = 0, panels = 0, size
         cdef void *gradients
         cdef void *room
+        cdef void *V
         cdef int l, k
         for l in range(c.net.n_layers):
             size = (work_size(&c.net.layers[l], <float *> NULL) if itemsize == sizeof(float)
@@ -145,14 +148,16 @@ cdef class Training:
             c.narrow = <narrow_t *> place(start, &used, c.net.n_layers * sizeof(narrow_t))
             c.vectors = place(start, &used, narrow_room(c, itemsize) * itemsize)
             lay_out_narrow(c.narrow, &c.net, itemsize)
+        V = place(start, &used, self.columns) if self.columns > 0 else NULL
         for k in range(self.threads):
             c = &self.members[k]
-            c.gradients = gradients
+            c.gradients, c.V = gradients, V
             room = place(start, &used, work * itemsize) if work > 0 else NULL
             c.panels = place(start, &used, panels) if panels > 0 else NULL
             for l in range(c.net.n_layers):
                 c.net.layers[l].work = room
-                c.net.layers[l].panels = NULL
+                c.net.layers[l].panels = c.net.layers[l].V = NULL
+                c.net.layers[l].in_V, c.net.layers[l].ahead.X = False, NULL
                 c.net.layers[l].da = NULL
                 if derivative_takes_z(c.net.layers[l].activation):
                     c.net.layers[l].derivative = GIVEN

@@ -154,11 +154,8 @@ cdef inline void dot_rows(
     if wide > 4 and m + 4 <= columns:
         dot_tile(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, rows, 4, 0, a)
         m += 4
-    if few:
-        dot_few(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, columns - m, rows, rows,
-                at(a, rows * depth))
-    else:
-        dot_few(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, columns - m, rows, 0, a)
+    dot_few(at(z, m), ldz, at(bias, m), a, at(W, m * depth), depth, columns - m, rows,
+            rows if rows > 1 else 0, at(a, rows * depth) if few else a)
 
 
 cdef inline Py_ssize_t dot_column(

@@ -3,6 +3,7 @@ from cython cimport floating
 
 from bpcore._math.activation cimport derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
+from bpcore._math.columns cimport ahead_t
 from bpcore._math.dots cimport cost_of_dots, dot_groups, thin_columns
 from bpcore._math.few_outputs cimport suits_lanes
 from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
@@ -52,6 +53,9 @@ cdef struct dense_t:
     int rests[LOOKS]  # for how many products it is not
     void *work    # room of work_size elements for a product, or NULL
     void *panels  # W's columns in the panels of forward's tiles, or NULL
+    void *V        # where Wᵀ lies for a first layer that goes by columns, or is to; else NULL
+    bint in_V      # V stands for W: steps change it
+    ahead_t ahead  # what forward fetches meanwhile
     packed_t packed  # what is ready for the matrix unit's forward product
 
 cdef struct network_t:

@@ -26,6 +26,7 @@
 #define TILE_ROWS 12 /* 12 x 2 accumulators of 32 registers, */
 #define TILE_VECTORS 4 /* or 6 x 4 */
 #define DOT_ROWS 5     /* of dot products 5 x 4 */
+#define COLUMN_SAMPLES 24 /* of a batch whose first layer goes by columns, at most */
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #define VECTORS_AVX2
@@ -33,6 +34,7 @@
 #define VECTOR_BYTES 32
 #define TILE_ROWS 6 /* 6 x 2 accumulators of 16 registers, */
 #define DOT_ROWS 4  /* of dot products 4 x 3 */
+#define COLUMN_SAMPLES 12
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define VECTORS_NEON
@@ -51,6 +53,9 @@
 #if !defined(TILE_VECTORS)
 #define TILE_VECTORS 2
 #endif
+#if !defined(COLUMN_SAMPLES)
+#define COLUMN_SAMPLES 0 /* so short vectors gain nothing */
+#endif
 #define LANES_F32 (VECTOR_BYTES / 4)
 #define LANES_F64 (VECTOR_BYTES / 8)
 typedef float vf32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
@@ -63,6 +68,7 @@ typedef double vf64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_al
 #define TILE_ROWS 4
 #define TILE_VECTORS 2
 #define DOT_ROWS 3
+#define COLUMN_SAMPLES 0
 typedef float vf32;
 typedef double vf64;
 

@@ -16,6 +16,7 @@ cdef extern from "vector.h" nogil:
         TILE_ROWS
         TILE_VECTORS
         DOT_ROWS
+        COLUMN_SAMPLES
     vf32 load_f32(const float *p)
     vf64 load_f64(const double *p)
     void store_f32(float *p, vf32 x)
