@@ -34,7 +34,7 @@ TESTS = (
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
     *("training_matches_reference", "affine", "skip", "elementary", "team"),
     *("small_steps", "stretches", "parts", "first_look", "trainer", "narrow", "random_networks"),
-    *("rows", "interrupts", "divergence", "trainer_settings"),
+    *("rows", "columns", "interrupts", "divergence", "trainer_settings"),
 )
 TIMEOUT = 900  # seconds: a mutation may make a loop endless
 
@@ -295,12 +295,40 @@ x = load(a if r < 3 else a3, => x = load(a,
 x = load(W if m < 3 else (W3 if m < 6 else W6), => x = load(W if m < 3 else W3,
 near[m] = load(W if m < 3 else W3, => near[m] = load(W,
 store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m)) => store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], bias)
-1@ dot_few(at(z, m), ldz, at(bias, m), a, => dot_few(at(z, m), ldz, bias, a,
-2@ dot_few(at(z, m), ldz, at(bias, m), a, => dot_few(at(z, m), ldz, bias, a,
+dot_few(at(z, m), ldz, at(bias, m), a, => dot_few(at(z, m), ldz, bias, a,
 m, behind = wide, end => behind = end
 W, depth, columns, 5, 4) => W, depth, columns, 4, 4)
 W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
 W, depth, columns, 4, 3) => W, depth, columns, 3, 3)
+
+src/bpcore/_math/columns.pxd
+a8 = at(a, 8 * depth) if rows > 8 => a8 = at(a, 7 * depth) if rows > 8
+depth * i // rows, depth * (i + 1) // rows => depth * i // rows, depth * i // rows + depth // rows
+vk[v] = load(bias, v * width) => vk[v] = load(bias, 0)
+acc[r * vectors + v] += ark * vk[v] => acc[r * vectors + v] += ark * vk[0]
+r % 4 * depth) => r % 3 * depth)
+store(z, r * ld + v * width, acc[r * vectors + v]) => store(z, r * ld + v * width, acc[r * vectors])
+rows == 7: => rows == 8:
+copy_row(at(bias, j), b, wide) => copy_row(bias, b, wide)
+first = n * t // tiles => first = 0
+1@ at(V, j * depth) => V
+if wide > width: => if wide > width + 1:
+copy_row(at(part, r * padded(z, wide)), => copy_row(at(part, r * wide),
+at(z, (first + r) * columns + j), wide) => at(z, (first + r) * columns), wide)
+step = min(<Py_ssize_t> 64, n_inputs - k) => step = min(<Py_ssize_t> 64, n_inputs)
+at(W, j * n_inputs + k), at(V => at(W, j * n_inputs), at(V
+at(V, j * n_inputs + k * ld) => at(V, j * n_inputs + k)
+pack_rows(at(delta, j), n_outputs => pack_rows(delta, n_outputs
+run_panel(at(V, j * n_inputs), wide, at(V, j * n_inputs), wide, => run_panel(at(V, j * n_inputs), wide, V, wide,
+bias_gradient(at(delta, first), n_outputs, at(b, first), n, => bias_gradient(delta, n_outputs, b, n,
+bias_gradient(at(delta, first), n_outputs, at(b, first), n, last - first, True) => pass
+
+src/bpcore/_core/columns.pxi
+4 <= n <= COLUMN_SAMPLES => 4 <= n
+panels * (me.index + after) // me.threads * panel) => panels * (me.index + after) // me.threads)
+    meet(me) =>     pass
+t.net.layers[0].in_V = False => pass
+turn_layer(&t.net.layers[0], p, me, True) => pass
 
 src/bpcore/_math/affine.pxd
 d = broadcast(delta, i) => d = broadcast(delta, 0)
@@ -605,6 +633,8 @@ src/bpcore/_math/team.pxd
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/passes.pxi
+1@ if layer.alone: => if n == 1:
+2@ if layer.alone: => if n == 1:
 <floating> (db[0] + total if accumulate else total) => <floating> total
 add_row_sums(delta, 1, n, &total) => add_row_sums(delta, 1, n - 1, &total)
 layer.n_inputs, n, False, accumulate) => layer.n_inputs, n, False, False)
