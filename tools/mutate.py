@@ -313,7 +313,7 @@ copy_row(at(bias, j), b, wide) => copy_row(bias, b, wide)
 first = n * t // tiles => first = 0
 1@ at(V, j * depth) => V
 if wide > width: => if wide > width + 1:
-copy_row(at(part, r * padded(z, wide)), => copy_row(at(part, r * wide),
+copy_row(at(tile, r * padded(z, wide)), => copy_row(at(tile, r * wide),
 at(z, (first + r) * columns + j), wide) => at(z, (first + r) * columns), wide)
 step = min(<Py_ssize_t> 64, n_inputs - k) => step = min(<Py_ssize_t> 64, n_inputs)
 at(W, j * n_inputs + k), at(V => at(W, j * n_inputs), at(V

@@ -48,8 +48,10 @@ cdef inline void columns_tile(
     const vec *a,        # IN  (rows, depth)
     const vec *V,        # IN  (depth, vectors)
     Py_ssize_t depth,
-    const ahead_t *ahead,  # rows that are fetched meanwhile, as many,
+    const ahead_t *ahead,  # rows of which a part is fetched meanwhile, as many,
     Py_ssize_t first,    # beginning with this one
+    Py_ssize_t part,     # panels before this one,
+    Py_ssize_t parts,    # and all of them: each fetches its part
     int rows,            # rows and vectors are constants at every call
     int vectors,
 ) noexcept nogil:
@@ -68,9 +70,11 @@ cdef inline void columns_tile(
         for r in range(rows):
             acc[r * vectors + v] = vk[v]
     for i in range(rows):
-        behind, step = row_ahead(z, ahead, first + i, depth), rows
+        behind, step = row_ahead(z, ahead, first + i, depth), 0
         if behind == NULL:
-            behind, step = a, 0
+            behind = a
+        else:
+            behind, step = at(behind, depth * part // parts), (rows + parts - 1) // parts
         for _k in range(depth * i // rows, depth * (i + 1) // rows):
             for v in range(vectors):
                 vk[v] = load(V, v * width)
@@ -96,33 +100,33 @@ cdef inline void columns_tile(
 
 cdef inline void columns_tile_of(
     int rows, vec *z, const vec *bias, const vec *a, const vec *V, Py_ssize_t depth,
-    const ahead_t *ahead, Py_ssize_t first, int vectors,
+    const ahead_t *ahead, Py_ssize_t first, Py_ssize_t part, Py_ssize_t parts, int vectors,
 ) noexcept nogil:
     """`rows` made a constant, so that the sums are registers."""
     if rows == 1:
-        columns_tile(z, bias, a, V, depth, ahead, first, 1, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 1, vectors)
     elif rows == 2:
-        columns_tile(z, bias, a, V, depth, ahead, first, 2, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 2, vectors)
     elif rows == 3:
-        columns_tile(z, bias, a, V, depth, ahead, first, 3, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 3, vectors)
     elif rows == 4:
-        columns_tile(z, bias, a, V, depth, ahead, first, 4, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 4, vectors)
     elif TILE_ROWS >= 6 and rows == 5:
-        columns_tile(z, bias, a, V, depth, ahead, first, 5, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 5, vectors)
     elif TILE_ROWS >= 6 and rows == 6:
-        columns_tile(z, bias, a, V, depth, ahead, first, 6, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 6, vectors)
     elif TILE_ROWS >= 12 and rows == 7:
-        columns_tile(z, bias, a, V, depth, ahead, first, 7, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 7, vectors)
     elif TILE_ROWS >= 12 and rows == 8:
-        columns_tile(z, bias, a, V, depth, ahead, first, 8, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 8, vectors)
     elif TILE_ROWS >= 12 and rows == 9:
-        columns_tile(z, bias, a, V, depth, ahead, first, 9, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 9, vectors)
     elif TILE_ROWS >= 12 and rows == 10:
-        columns_tile(z, bias, a, V, depth, ahead, first, 10, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 10, vectors)
     elif TILE_ROWS >= 12 and rows == 11:
-        columns_tile(z, bias, a, V, depth, ahead, first, 11, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 11, vectors)
     elif TILE_ROWS >= 12:
-        columns_tile(z, bias, a, V, depth, ahead, first, 12, vectors)
+        columns_tile(z, bias, a, V, depth, ahead, first, part, parts, 12, vectors)
 
 
 cdef inline void product_by_columns(
@@ -134,13 +138,11 @@ cdef inline void product_by_columns(
     const ahead_t *ahead,
 ) noexcept nogil:
     """z = a V + b, rows shared out evenly over the tiles"""
-    cdef vec room[2 * TILE_ROWS + 2 + 1]  # 1: to begin at a cache line
+    cdef vec room[2 * TILE_ROWS + 2 + 16]  # 16: to begin at a cache line, whatever a vector is
     cdef vec *b = <vec *> ((<size_t> room + 63) // 64 * 64)
-    cdef vec *part = at(b, 2 * lanes(z))
+    cdef vec *tile = at(b, 2 * lanes(z))
     cdef Py_ssize_t tiles = (n + TILE_ROWS - 1) // TILE_ROWS, width = lanes(z), j = 0
-    cdef Py_ssize_t first, rows, t, r, wide
-    cdef ahead_t nothing
-    nothing.X = NULL
+    cdef Py_ssize_t panels = (columns + 2 * width - 1) // (2 * width), first, rows, t, r, wide
     while j < columns:
         wide = min(2 * width, columns - j)
         store(b, 0, zero(b))
@@ -150,14 +152,14 @@ cdef inline void product_by_columns(
             first = n * t // tiles
             rows = n * (t + 1) // tiles - first
             if wide > width:
-                columns_tile_of(<int> rows, part, b, at(a, first * depth), at(V, j * depth),
-                                depth, ahead, first, 2)
+                columns_tile_of(<int> rows, tile, b, at(a, first * depth), at(V, j * depth),
+                                depth, ahead, first, j // (2 * width), panels, 2)
             else:
-                columns_tile_of(<int> rows, part, b, at(a, first * depth), at(V, j * depth),
-                                depth, ahead, first, 1)
+                columns_tile_of(<int> rows, tile, b, at(a, first * depth), at(V, j * depth),
+                                depth, ahead, first, j // (2 * width), panels, 1)
             for r in range(rows):
-                copy_row(at(part, r * padded(z, wide)), at(z, (first + r) * columns + j), wide)
-        j, ahead = j + 2 * width, &nothing
+                copy_row(at(tile, r * padded(z, wide)), at(z, (first + r) * columns + j), wide)
+        j += 2 * width
 
 
 cdef inline void turn(
@@ -190,7 +192,7 @@ cdef inline void descent_by_columns(
     Py_ssize_t first, Py_ssize_t last,  # outputs, as for turn
 ) noexcept nogil:
     """V ← V + a_inᵀ (-η δ), b ← b + Σ -η δ"""
-    cdef vec room[2 * COLUMN_SAMPLES + 1]  # 1: to begin at a cache line
+    cdef vec room[2 * COLUMN_SAMPLES + 16]  # 16: as above
     cdef vec *part = <vec *> ((<size_t> room + 63) // 64 * 64)
     cdef Py_ssize_t panel = 2 * lanes(V), j = first, wide
     while j < last:
