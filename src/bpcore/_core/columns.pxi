@@ -12,8 +12,8 @@ cdef enum:
 cdef bint goes_by_columns(const dense_t *layer, const floating *p, Py_ssize_t n) noexcept nogil:
     """Whether a batch of n samples does: decided as, and for the reason that, sums_by_dots is.
 
-    Fewer samples than four wait for their sums; of V's lanes, whole vectors, an eighth may be empty;
-    and a V that the second-level cache does not hold gains nothing (docs/kernels.md).
+    Fewer samples than four wait for their sums; of V's lanes, whole vectors, an eighth may be
+    empty; and a V that the second-level cache does not hold gains nothing (docs/kernels.md).
     """
     cdef Py_ssize_t i = layer.n_inputs, o = layer.n_outputs, wide = whole_vectors(p, o)
     return (4 <= n <= COLUMN_SAMPLES and o > 1 and layer.in_parts == 0 and not layer.by_lanes
