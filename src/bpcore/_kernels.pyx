@@ -67,6 +67,7 @@ from bpcore._math.parts cimport (
     MATRIX_UNIT, STRIP, bytes_of_parts, pack_matrix, packed_t, parts_product,
 )
 from bpcore._math.penalty cimport penalty, penalty_gradient, penalty_of_squares
+from bpcore._math.pack cimport transpose_squares
 from bpcore._math.product cimport pack_panels, panels_size
 from bpcore._math.tile cimport panel_product
 from bpcore._math.update cimport (

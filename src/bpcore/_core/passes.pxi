@@ -95,6 +95,22 @@ cdef void dots_f64 "bpcore_dots_f64"(
                     depth, columns)
 
 
+cdef void transpose_f32 "bpcore_transpose_f32"(
+    const void *source, Py_ssize_t ld, void *to, Py_ssize_t ld_to, Py_ssize_t rows,
+    Py_ssize_t columns,
+) noexcept nogil:
+    """What transpose calls."""
+    transpose_squares(<const vf32 *> source, ld, <vf32 *> to, ld_to, rows, columns)
+
+
+cdef void transpose_f64 "bpcore_transpose_f64"(
+    const void *source, Py_ssize_t ld, void *to, Py_ssize_t ld_to, Py_ssize_t rows,
+    Py_ssize_t columns,
+) noexcept nogil:
+    """What transpose calls."""
+    transpose_squares(<const vf64 *> source, ld, <vf64 *> to, ld_to, rows, columns)
+
+
 cdef void skip_f32 "bpcore_skip_f32"(
     void *c, Py_ssize_t ldc, const void *init, Py_ssize_t ld_init, bint ends, const void *a,
     Py_ssize_t a_row, const uint64_t *bits, int words, Py_ssize_t rows, const void *panel,

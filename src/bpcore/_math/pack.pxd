@@ -1,8 +1,18 @@
 """Copies that lie in the order in which a product reads them."""
 from bpcore._math.vector cimport (
     at, block_side, copy_element, element_size, lanes, load, load_part, store, store_part,
-    transpose_block, vec, zero,
+    transpose_block, vec, vf32, zero,
 )
+
+cdef extern from "panel.h" nogil:
+    void bpcore_transpose_f32(
+        const void *source, Py_ssize_t ld, void *to, Py_ssize_t ld_to, Py_ssize_t rows,
+        Py_ssize_t columns,
+    )
+    void bpcore_transpose_f64(
+        const void *source, Py_ssize_t ld, void *to, Py_ssize_t ld_to, Py_ssize_t rows,
+        Py_ssize_t columns,
+    )
 
 cdef enum:
     PAGE_BYTES = 4096
@@ -57,6 +67,17 @@ cdef inline void transpose_band(
 
 
 cdef inline void transpose(
+    const vec *source, Py_ssize_t ld, vec *to, Py_ssize_t ld_to, Py_ssize_t rows,
+    Py_ssize_t columns,
+) noexcept nogil:
+    """transpose_squares, each type's compiled once"""
+    if vec is vf32:
+        bpcore_transpose_f32(source, ld, to, ld_to, rows, columns)
+    else:
+        bpcore_transpose_f64(source, ld, to, ld_to, rows, columns)
+
+
+cdef inline void transpose_squares(
     const vec *source,  # IN  (rows, columns), row stride ld
     Py_ssize_t ld,
     vec *to,            # OUT (columns, rows), row stride ld_to

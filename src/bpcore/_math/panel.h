@@ -35,6 +35,12 @@ static void bpcore_shallow_f64(void *c, Py_ssize_t ldc, const void *init, Py_ssi
                                Py_ssize_t ldb, Py_ssize_t full, Py_ssize_t rows,
                                Py_ssize_t columns, Py_ssize_t depth);
 
+/* transpose_squares, */
+static void bpcore_transpose_f32(const void *source, Py_ssize_t ld, void *to, Py_ssize_t ld_to,
+                                 Py_ssize_t rows, Py_ssize_t columns);
+static void bpcore_transpose_f64(const void *source, Py_ssize_t ld, void *to, Py_ssize_t ld_to,
+                                 Py_ssize_t rows, Py_ssize_t columns);
+
 /* product_of_dots */
 static void bpcore_dots_f32(void *z, Py_ssize_t ldz, const void *bias, const void *a, const void *W,
                             Py_ssize_t n, Py_ssize_t depth, Py_ssize_t columns);
