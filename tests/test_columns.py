@@ -11,7 +11,7 @@ import bpcore as bp
 from bpcore import reference
 
 # Inputs and outputs: whole vectors of every level and none, one panel of V and several, a panel of
-# a single vector at the end; the last two are not to go by columns.
+# a single vector at the end; the last two leave too many lanes of V empty, but of short vectors.
 SHAPES = [(1, 8), (3, 7), (7, 16), (16, 33), (17, 30), (31, 48), (33, 32), (65, 15), (100, 100),
           (130, 64), (100, 17), (200, 20)]  # fmt: skip
 BATCHES = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17, 24, 25]

@@ -325,7 +325,7 @@ bias_gradient(at(delta, first), n_outputs, at(b, first), n, last - first, True) 
 
 src/bpcore/_core/columns.pxi
 4 <= n <= COLUMN_SAMPLES => 4 <= n
-panels * (me.index + after) // me.threads * panel) => panels * (me.index + after) // me.threads)
+share_end(me, panels) * panel) => share_end(me, panels))
     meet(me) =>     pass
 t.net.layers[0].in_V = False => pass
 turn_layer(&t.net.layers[0], p, me, True) => pass

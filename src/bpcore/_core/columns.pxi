@@ -42,19 +42,20 @@ cdef Py_ssize_t column_bytes(
     return first.n_inputs * (first.n_outputs + lanes_of(itemsize)) * itemsize
 
 
-cdef inline Py_ssize_t panel_begin(
-    const dense_t *layer, const floating *p, const member_t *me, int after
+cdef inline Py_ssize_t share_of_panels(
+    const dense_t *layer, const floating *p, const member_t *me, Py_ssize_t *first
 ) noexcept nogil:
-    """The output with which a member's share of V's panels begins, or that of the next member"""
+    """The output after a member's share of V's panels, and where it begins"""
     cdef Py_ssize_t panel = 2 * vector_length(p), panels = (layer.n_outputs + panel - 1) // panel
-    return min(layer.n_outputs, panels * (me.index + after) // me.threads * panel)
+    first[0] = min(layer.n_outputs, share_begin(me, panels) * panel)
+    return min(layer.n_outputs, share_end(me, panels) * panel)
 
 
 cdef void turn_layer(
     const dense_t *layer, const floating *p, const member_t *me, bint back
 ) noexcept nogil:
     """V = Wᵀ, or back, by all of a team."""
-    cdef Py_ssize_t first = panel_begin(layer, p, me, 0), last = panel_begin(layer, p, me, 1)
+    cdef Py_ssize_t first = 0, last = share_of_panels(layer, p, me, &first)
     if floating is float:
         turn(<vf32 *> layer.W, <vf32 *> layer.V, layer.n_inputs, first, last, back)
     else:
@@ -83,7 +84,7 @@ cdef void descend_by_columns(
     dense_t *layer, const floating *a_in, Py_ssize_t n, const member_t *me
 ) noexcept nogil:
     """V ← V + a_inᵀ (-η δ), b ← b + Σ -η δ, where -η is in delta: a member's share"""
-    cdef Py_ssize_t first = panel_begin(layer, a_in, me, 0), last = panel_begin(layer, a_in, me, 1)
+    cdef Py_ssize_t first = 0, last = share_of_panels(layer, a_in, me, &first)
     if first == last:
         return
     if floating is float:

@@ -20,12 +20,13 @@ cdef struct coming_t:
 
 
 cdef inline void fetch_row(
-    const training_t *t, const stretch_t *data, Py_ssize_t i, Py_ssize_t itemsize
+    const training_t *t, const stretch_t *data, Py_ssize_t i, Py_ssize_t itemsize, bint with_x
 ) noexcept nogil:
-    """Row i of X and what belongs to it on their way into the cache"""
+    """Row i of X, unless it is fetched elsewhere, and what belongs to it on their way into the
+    cache"""
     cdef Py_ssize_t x_size = t.net.layers[0].n_inputs * itemsize
     cdef Py_ssize_t y_size = t.net.layers[t.net.n_layers - 1].n_outputs * itemsize
-    if t.net.layers[0].ahead.X == NULL:
+    if with_x:
         fetch(<const char *> data.X + i * x_size, x_size)
     if data.Y != NULL:
         fetch(<const char *> data.Y + i * y_size, y_size)
@@ -90,7 +91,7 @@ cdef void fetch_rows(
             fetch(<const char *> data.Y + first * y_size, (last - first) * y_size)
         return
     for i in range(first, last):
-        fetch_row(t, data, data.order[i], itemsize)
+        fetch_row(t, data, data.order[i], itemsize, t.net.layers[0].ahead.X == NULL)
 
 
 cdef inline Py_ssize_t row_of(
@@ -101,7 +102,7 @@ cdef inline Py_ssize_t row_of(
     if data.order == NULL:
         return i
     if i + SOON < data.samples:
-        fetch_row(t, data, data.order[i + SOON], itemsize)
+        fetch_row(t, data, data.order[i + SOON], itemsize, True)
     return data.order[i]
 
 
