@@ -29,11 +29,13 @@ GENERATED = Path("build/cython")
 
 # GCC's and Clang's flags of each level, lowest level first. x86-64-v3 is AVX2 with FMA,
 # x86-64-v4 is AVX-512; there GCC and Clang prefer 256-bit vectors unless told otherwise. AMX, the
-# matrix unit, is on top of that.
-AVX512 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+# matrix unit, is on top of that. PREFETCHW is not in x86-64-v3, but every processor that has AVX2
+# takes it, be it as one that does nothing.
+AVX2 = ["-march=x86-64-v3", "-mprfchw"]
+AVX512 = ["-march=x86-64-v4", "-mprefer-vector-width=512", "-mprfchw"]
 X86_LEVELS = {
     "baseline": ["-march=x86-64"],
-    "x86_v3": ["-march=x86-64-v3"],
+    "x86_v3": AVX2,
     "x86_v4": AVX512,
     "x86_amx": [*AVX512, "-mamx-tile", "-mamx-bf16"],
 }

@@ -7,9 +7,18 @@ operations, so an element's bits do not depend on its place.
 """
 from bpcore._math.penalty cimport SUMS, add_terms, clear, penalised, total_of
 from bpcore._math.vector cimport (
-    at, everywhere, lanes, load, load_part, normal, quotient, root, settled, store, store_part,
-    vec, vf64,
+    at, everywhere, lanes, load, load_part, normal, prefetch_to_write, quotient, root, settled,
+    store, store_part, vec, vf64,
 )
+
+cdef enum:
+    SOON = 32  # vectors from now on
+
+
+cdef inline void fetch_soon(const vec *theta, Py_ssize_t k, Py_ssize_t count) noexcept nogil:
+    """What of θ is written SOON after element k on its way into the cache. Not what lies behind
+    θ: that is another thread's, and would have to be fetched back."""
+    prefetch_to_write(at(theta, min(k + SOON * lanes(theta), count - 1)))
 
 
 cdef inline vec take(const vec *p, bint whole, int count) noexcept nogil:
@@ -68,6 +77,8 @@ cdef inline double adam_loop(
     cdef bint odd
     clear(sums)
     while k + 2 * width <= count:
+        fetch_soon(theta, k, count)
+        fetch_soon(theta, k + width, count)
         for odd in range(2):
             adam_vector(at(theta, k), at(g, k), at(m, k), at(v, k), b1, r1, b2, r2, rate,
                         corrected, eps, keep, lambda_2, decays, with_penalty, True, 0)
@@ -138,6 +149,7 @@ cdef inline double by_root(
     cdef bint odd = False
     clear(sums)
     while k + width <= count:
+        fetch_soon(theta, k, count)
         root_vector(at(theta, k), at(g, k), at(v, k), kept, new, eta, eps, lambda_2, l2 != 0,
                     True, 0)
         if l2 != 0:

@@ -3,11 +3,15 @@
 #define BPCORE_HINTS_H
 
 #if defined(__GNUC__) || defined(__clang__)
-#define PREFETCH(p) __builtin_prefetch(p)
+#define PREFETCH(p, to_write) __builtin_prefetch(p, to_write)
 #else
-#define PREFETCH(p) ((void)(p))
+#define PREFETCH(p, to_write) ((void)(p))
 #endif
-static inline void prefetch(const void *p) { PREFETCH(p); }
+static inline void prefetch(const void *p) { PREFETCH(p, 0); }
+
+/* The same of what is to be written: a store to a line that another processor has read waits until
+ * that one has let go of it, and those behind it wait as well. */
+static inline void prefetch_to_write(const void *p) { PREFETCH(p, 1); }
 
 /* A function that does nothing but prefetch is one without effect, and GCC leaves out its calls:
  * this counts as an effect. */

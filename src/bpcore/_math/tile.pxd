@@ -10,8 +10,8 @@ begins with init or, of few terms, ends with it: see ends_with_init.
 """
 from bpcore._math.shallow cimport ends_with_init
 from bpcore._math.vector cimport (
-    TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, hold, lanes, load, load_part, prefetch, store,
-    store_part, vec,
+    TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, hold, lanes, load, load_part,
+    prefetch_to_write, store, store_part, vec,
 )
 
 
@@ -63,7 +63,7 @@ cdef inline void tile(
             else:
                 acc[r * vectors + v] = load(
                     start, r * ld_start + column_of(v, vectors, width, edge, last))
-            prefetch(at(then, r * ldc + v * width))
+            prefetch_to_write(at(then, r * ldc + v * width))
     # Four rows from each of three pointers: few enough registers, whatever a_row is.
     for _k in range(full if part else depth):
         for v in range(vectors):

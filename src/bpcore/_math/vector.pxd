@@ -93,6 +93,7 @@ cdef extern from "bits.h" nogil:
 
 cdef extern from "hints.h" nogil:
     void prefetch(const void *p)
+    void prefetch_to_write(const void *p)
     void take_effect()
     void hold(const void *p)
     double rounded(double x)
