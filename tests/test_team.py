@@ -4,12 +4,12 @@ import gc
 import os
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers import optional, targets_for
+from helpers import hired, targets_for
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
@@ -34,7 +34,7 @@ def always(monkeypatch):
         return self.wanted > 1, 1.0
 
     monkeypatch.setattr(threads.Team, "choose", choose)
-    monkeypatch.setattr(threads, "get_limit", lambda: 8)
+    monkeypatch.setattr(threads, "default_threads", lambda: 8)
 
 
 def trained(n_threads, sizes, batch_size, optimizer, X, Y, **options):
@@ -168,6 +168,62 @@ def test_divergence_is_found_by_all(always, rng):
     assert_array_equal(*parameters)
 
 
+def laid_out(n_threads, dtype, rng):
+    """A trainer with Adam's state, its snapshot, and the arguments of `run` for a step."""
+    X = rng.standard_normal((128, 40)).astype(dtype)
+    net = bp.mlp((40, 70, 33, 5), dtype=dtype, rng=0)
+    trainer = bp.Trainer(net, bp.Adam(1e-3), 64, shuffle=False, n_threads=n_threads)
+    trainer.run(X, X[:, :5])
+    pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+    step = (X, X[:, :5].copy(), None, None, None, 64, 0, 2, np.array([1e-3]), n_threads)
+    return trainer, trainer._snapshot, step, pool
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_every_share_is_copied_and_looked_at(n_threads, dtype, always, rng):
+    """Each member does so with what it updates: together they miss no element."""
+    trainer, snapshot, step, pool = laid_out(n_threads, dtype, rng)
+    start = None if pool is None else pool.submit
+    vectors = [trainer.network.parameters, *trainer.optimizer.state.values()]
+    before = [vector.copy() for vector in vectors]
+    steps = trainer.optimizer.steps
+    trainer._training.run(*step, start, False, snapshot, snapshot)
+    assert trainer._training.finite
+    assert snapshot.steps == steps == trainer.optimizer.steps - 2
+    for vector in vectors:
+        vector[...] = np.nan
+    snapshot.put_back()
+    for vector, old in zip(vectors, before, strict=True):
+        assert_array_equal(vector, old)
+    second = vectors[2]  # an infinite v makes Adam's step 0, and nothing else infinite
+    for k in range(0, second.size, 7):
+        kept, second[k] = second[k], np.inf
+        trainer._training.run(*step, start, False, None, snapshot)
+        assert not trainer._training.finite, k
+        second[k] = kept
+    trainer._training.run(*step, start, False, None, None)
+    assert trainer._training.finite  # nobody looked
+
+
+def test_stretches_that_look_and_that_do_not():
+    """Who is late from one stretch must not take the next one's wishes for its own, and wait for
+    ever. In a process of its own, which can be ended."""
+    code = """
+import numpy as np, bpcore as bp
+from concurrent.futures import ThreadPoolExecutor
+X = np.ones((128, 64), "float32")
+net = bp.mlp((64, 96, 64), dtype="float32", rng=0)
+trainer = bp.Trainer(net, bp.Adam(1e-9), 64, shuffle=False, n_threads=2)
+trainer.run(X, X)
+pool = ThreadPoolExecutor(2)
+step = (X, X, None, None, None, 64, 0, 2, np.array([0.0]), 2, pool.submit, False)
+for k in range(20000):
+    look = trainer._snapshot if k % 2 else None
+    trainer._training.run(*step, look, look)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_small_steps_take_one_thread(rng):
     net = bp.mlp((3, 2, 5), rng=0)
     trainer = bp.Trainer(net, batch_size=8, n_threads=4)
@@ -238,10 +294,6 @@ def test_stretches_close_together_and_far_apart(pause, always, rng):
     assert_array_equal(nets[0].parameters, nets[1].parameters)
 
 
-def hired():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("bpcore")]
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_a_fork_hires_threads_of_its_own():
     code = """
@@ -304,179 +356,3 @@ def test_a_thread_with_one_processor_stays_there():
         "assert before == after == min(os.sched_getaffinity(0))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def measured(many, one):
-    """A team whose first trials, of ten steps each, took so many seconds."""
-    team = threads.Team(2)
-    team.choose(2)
-    for _ in range(team.TRIALS):
-        team.record(True, 10, many)
-        team.record(False, 10, one)
-    return team
-
-
-def next_trial(team):
-    """What `choose` says when it next wants a trial."""
-    return next(choice for _ in range(5000) if (choice := team.choose(2))[1] < 1)
-
-
-class TestReservations:
-    def test_no_more_than_the_processors(self, monkeypatch):
-        monkeypatch.setattr(threads, "get_limit", lambda: 3)
-        with (
-            threads.Team(2) as first,
-            threads.Team(2) as second,
-            first.stretch(2) as (one, _),
-            second.stretch(2) as (two, start),
-        ):
-            assert (one, two, start) == (2, 1, None)
-            with threads.Team(2).stretch(2) as (three, _):
-                assert three == 1
-        assert threads._running == 0
-
-    def test_goes_on_with_what_is_faster(self):
-        team = threads.Team(2)
-        seconds = {False: iter([1.2, 1.1, 3.0]), True: iter([2.0, 1.0, 2.0, 40.0, 50.0])}
-        before = hired()  # those of other teams may be on their way out
-        for trial in range(2 * team.TRIALS):
-            many, part = team.choose(2)
-            assert many == (trial < team.TRIALS)  # a run of few steps has had them
-            assert part < 1
-            assert set(hired()) - set(before)
-            team.record(many, 10, next(seconds[many]))
-        assert team.choose(2) == (True, 1.0)  # its best was better
-        for slow in seconds[True]:
-            team.record(True, 10, slow)
-        assert team.choose(2) == (False, 1.0)
-        tried = [team.choose(2) for _ in range(team.TRY_EVERY)]
-        assert tried.count((True, team.TRY_LENGTH)) == 2
-        assert tried.count((False, 1.0)) == team.TRY_EVERY - 2
-        assert team.choose(1) == (False, 1.0)
-        assert team.choose(3)[1] < 1  # another size of step: measured anew
-
-    def test_a_hitch_is_not_the_rule(self):
-        """One stretch that something held up for long leaves the choice as it was; many do not."""
-        team = measured(many=1.0, one=1.6)
-        assert team.choose(2) == (True, 1.0)
-        team.record(True, 10, 1000.0)
-        assert team.choose(2) == (True, 1.0)
-        for _ in range(3):
-            team.record(True, 10, 1000.0)
-        assert team.choose(2) == (False, 1.0)
-
-    def test_what_is_slower_on_the_whole_is_left(self):
-        """Beside a busy process one stretch in five waits for a time slice: the mean counts."""
-        team = measured(many=1.0, one=1.6)
-        for k in range(40):
-            if team.choose(2) == (False, 1.0):
-                break
-            team.record(True, 10, 6.0 if k % 5 == 4 else 1.0)
-        else:
-            pytest.fail("goes on with threads that take 2.0 instead of 1.6")
-
-    def test_threads_that_slept_are_tried_twice(self):
-        """The first time wakes them, and what it takes is forgotten."""
-        team = measured(many=2.0, one=1.6)
-        for waking, counts, goes_on in ((0.1, 1.8, False), (90.0, 1.0, True)):
-            trial = next_trial(team)
-            team.record(True, 10, waking)
-            assert team.choose(2) == trial == (True, team.TRY_LENGTH)
-            team.record(True, 10, counts)
-            assert team.choose(2) == (goes_on, 1.0)
-
-    def test_another_size_of_step_is_measured_anew(self):
-        """Also where the last stretch was to wake the threads, which does not count."""
-        team = measured(many=2.0, one=1.6)
-        next_trial(team)
-        for _ in range(team.TRIALS):
-            assert team.choose(3)[0]
-            team.record(True, 10, 1.0)
-        assert not team.choose(3)[0]
-        team.record(False, 10, 1.9)
-        assert team.choose(3) == (True, 1.0)
-
-    def test_trials_in_vain_become_rare(self):
-        team = measured(many=2.0, one=1.6)
-
-        def until_the_next_trial():
-            for k in range(5000):
-                many, part = team.choose(2)
-                if part < 1:
-                    if many:
-                        assert team.choose(2) == (True, part)
-                    return k
-            return None
-
-        apart = [until_the_next_trial() for _ in range(7)]
-        assert apart == [48, 98, 198, 398, 798, 798, 798]
-        team.record(True, 10, 1.0)  # the last one was not in vain,
-        assert until_the_next_trial() == 798
-        assert until_the_next_trial() == 49  # as they are still faster
-
-    def test_one_that_is_much_slower_is_not_tried_again(self):
-        team = threads.Team(2)
-        for _ in range(team.TRIALS):
-            assert team.choose(2)[0]
-            team.record(True, 10, 1.0)
-        assert not team.choose(2)[0]
-        team.record(False, 10, 1.9)
-        assert team.choose(2) == (True, 1.0)
-
-    def test_stretches_are_whole_where_others_have_the_processors(self):
-        """A trial of many threads that gets one says nothing of many, and must come to an end."""
-        team = threads.Team(2)
-        lengths = []
-        for _ in range(20):
-            _, part = team.choose(2)
-            lengths.append(part)
-            team.record(False, 10, 1.0)
-        assert lengths[-10:] == [1.0] * 10
-
-    def test_steps_without_a_choice_say_nothing(self):
-        """A small batch between large ones must not count as what a large one takes."""
-
-        class Training:
-            def __init__(self, worth):
-                self.worth = worth
-
-            def team_size(self, batch_size):
-                return self.worth
-
-            def run(self, batch_size, start, stop, rates, calm):
-                assert threads._running == 1
-                return stop
-
-        with threads.Team(2) as team:
-            team.choose(2)
-            team.record(False, 10, 5.0)
-            assert team.run(Training(1), (8,), 0, 20, None, 7) == (7, 7)
-            assert team.run(Training(1), (8,), 14, 20, None, 7) == (20, 20)
-            assert team._seconds == {False: 0.5}
-            assert threads._running == 0
-
-    def test_a_stretch_of_no_steps_says_nothing(self):
-        team = threads.Team(2)
-        for _ in range(team.TRIALS + 1):
-            assert team.choose(2)[0] is True
-            team.record(True, 0, 1.0)
-
-
-def test_environment_variable_and_threadpoolctl():
-    """Both hold for a run; the limit ends with the `with`."""
-    optional("threadpoolctl")
-    code = """
-import threadpoolctl, bpcore as bp
-from bpcore.threads import get_limit
-assert get_limit() == 3
-with threadpoolctl.threadpool_limits(1):
-    assert get_limit() == 1
-assert get_limit() == 3
-with threadpoolctl.threadpool_limits(2, user_api="bpcore"):
-    assert get_limit() == 2
-assert [lib["num_threads"] for lib in threadpoolctl.threadpool_info()
-        if lib["user_api"] == "bpcore"] == [3]
-"""
-    subprocess.run(
-        [sys.executable, "-c", code], check=True, env={**os.environ, "BPCORE_NUM_THREADS": "3"}
-    )

@@ -63,6 +63,7 @@ class Network:
 class Snapshot:
     steps: int
     def __new__(cls, vectors: Sequence[_Array], counter: _Array) -> Self: ...
+    def forget(self) -> None: ...
     def take(self) -> None: ...
     def put_back(self) -> None: ...
     def is_finite(self) -> bool: ...
@@ -72,6 +73,9 @@ class Training:
     threads: int
     loss_sum: float
     weight_sum: float
+    finite: bool
+    rule: dict[str, Any]
+    first: _Array | None
     def __new__(
         cls,
         network: Network,
@@ -102,6 +106,8 @@ class Training:
         threads: int = 1,
         start_thread: Callable[[Callable[[int], None], int], Future[None]] | None = None,
         calm: bool = False,
+        take: Snapshot | None = None,
+        look: Snapshot | None = None,
     ) -> int: ...
     def join(self, index: int) -> None: ...
     def team_size(self, batch_size: int) -> int: ...

@@ -39,6 +39,7 @@ class CustomLossTraining:
         self.network = network
         self.rule, self.first, self.second, self.counter = rule, first, second, counter
         self.l1, self.l2, self.clip_norm = l1, l2, clip_norm
+        self.finite = True
         self.reset_loss()
 
     @staticmethod
@@ -74,12 +75,30 @@ class CustomLossTraining:
         threads: int = 1,
         start_thread: None = None,
         calm: bool = False,
+        take: Any = None,
+        look: Any = None,
     ) -> int:
         """Run steps start … stop - 1 of an epoch; return the step it got to.
 
-        `rates` holds a learning rate for each step of the epoch, or one for all.
-        With `calm` it ends before a step that could make a weight or the state overflow.
+        All as `kernels.Training.run` has it.
         """
+        if take is not None:
+            take.take()
+        step = self._run(X, Y, order, batch_size, start, stop, rates, calm)
+        self.finite = look is None or look.is_finite()
+        return step
+
+    def _run(
+        self,
+        X: _Array,
+        Y: _Array,
+        order: _Array | None,
+        batch_size: int,
+        start: int,
+        stop: int,
+        rates: _Array,
+        calm: bool,
+    ) -> int:
         for step in range(start, stop):
             rows: Any = slice(step * batch_size, (step + 1) * batch_size)
             rows = rows if order is None else order[rows]

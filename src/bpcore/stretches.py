@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from bpcore.layers import _Array
     from bpcore.trainer import Trainer
 
-# A compiled stretch of steps lasts a few milliseconds: about this many floating-point operations.
-STRETCH_OPERATIONS = 4e8
+# A compiled stretch of steps lasts ten milliseconds or so: about this many operations.
+STRETCH_OPERATIONS = 2.4e9
 # Parameters and optimiser state are copied about once in this many samples, which costs less than
 # 1 % of the steps in between and bounds how much is run again after a divergence.
-SNAPSHOT_SAMPLES = 4000
+SNAPSHOT_SAMPLES = 8000
 # Steps from one copy to the next, up to which it costs more than a look at each gradient.
 FEW_STEPS = 8
 
@@ -116,25 +116,28 @@ class Stretches:
         step = self._run_calmly(batches, rates) if self._calm else 0
         if step == count:
             return
-        snapshot.take()
-        diverged = False
+        snapshot.forget()
+        take, diverged = True, False
+        kept = step  # the step before which the last copy was taken
         try:
             while step < count and not diverged:
-                if before + step - snapshot.steps >= self._apart:
-                    snapshot.take()
-                stop = min(count, snapshot.steps - before + self._apart)
+                kept = step if take else kept
+                stop = min(count, kept + self._apart)
                 for _, every in self._by_steps:
                     stop = min(stop, step + every - (before + step) % every)
-                step, until = team.run(training, batches, step, stop, rates, self._length)
                 # What is not finite stays so: it is looked for before anyone sees or copies it.
-                diverged = step < until or (step == stop and not snapshot.is_finite())
+                step, until = team.run(
+                    training, batches, step, stop, rates, self._length, snapshot=snapshot, take=take
+                )
+                diverged = step < until or not training.finite
+                take = step - kept >= self._apart
                 for hook, every in self._by_steps:
                     if optimizer.steps % every == 0 and not diverged:
                         hook.on_steps(trainer)
-                        snapshot.take()
+                        take = True
         except BaseException:
             # An interrupt may come before the look at the weights: it must not leave NaN either.
-            if not snapshot.is_finite():
+            if snapshot.steps >= 0 and not snapshot.is_finite():
                 self._recover(batches, rates, before)
             raise
         if diverged and self.look is not None:
@@ -156,9 +159,7 @@ class Stretches:
         """
         training, team = self._trainer._training, self._trainer._team
         step = until = 0
-        first, _ = self._optimizer.state_vectors()
-        rule = self._optimizer.rule()
-        if first is None or not kernels.is_calm_state(rule, first, self._largest_rate):
+        if not kernels.is_calm_state(training.rule, training.first, self._largest_rate):
             self._calm = False
             return 0
         while step == until and step < self.count:

@@ -8,6 +8,7 @@ training run of this process is using.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -40,7 +41,10 @@ def set_limit(n_threads: int | None) -> None:
 
 def get_limit() -> int:
     """Return how many threads a training run may use at most, whatever its `n_threads`."""
-    processors = default_threads()
+    return _limited(default_threads())
+
+
+def _limited(processors: int) -> int:
     return processors if _limit is None else min(_limit, processors)
 
 
@@ -58,15 +62,18 @@ class Team:
 
     TRIALS = 3
     MUCH = 1.25  # times slower
-    TRY_EVERY = 50  # stretches, and
+    TRY_FIRST = 12  # stretches: the trials to begin with are few and short, and may have erred;
+    TRY_EVERY = 50  # from then on, and
     TRY_AT_LEAST_EVERY = 800
     TRY_LENGTH = 0.1  # of a stretch
     FORGET = 1 / 16  # a measurement moves the memory by so much,
     MOST = 8.0  # and counts as so many times slower at most: one hitch is not the rule
+    COUNT_EVERY = 0.02  # seconds: to count the processors takes as long as a small step
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
         self._pool: Any = None
+        self._counted = (-math.inf, 1)  # when the processors were, and how many there were
         self._process = 0  # that the threads of the pool belong to: a fork takes none along
         self._measure_anew(0)
 
@@ -82,7 +89,7 @@ class Team:
         """Forget what was measured of steps with work for another number of threads."""
         self._worth = worth
         self._stretches = 0
-        self._apart = self.TRY_EVERY  # stretches between two trials
+        self._apart = self.TRY_FIRST  # stretches between two trials
         self._due = self._apart  # stretch of the next one
         self._trying = self._waking = False  # what was chosen last is a trial, or to wake threads
         self._trials = {False: 0, True: 0}
@@ -129,6 +136,8 @@ class Team:
         rates: Any,
         length: int = 1,
         calm: bool = False,
+        snapshot: Any = None,
+        take: bool = False,
     ) -> tuple[int, int]:
         """Run some of the steps from `step` on, with all threads where that is faster.
 
@@ -144,6 +153,10 @@ class Team:
             So many steps at most.
         calm : bool
             As `training.run` takes it.
+        snapshot : kernels.Snapshot, optional
+            What is looked at for NaN and Inf if it gets to `stop`, and
+        take : bool, default False
+            is taken before the first step.
 
         Returns
         -------
@@ -151,20 +164,29 @@ class Team:
             The step it got to, and the one it was to get to.
         """
         worth = training.team_size(batches[-1])
-        if worth == 1:  # nothing to choose, to time or to limit
-            until = min(step + length, stop)
-            self.reserve(1)
-            try:
-                return training.run(*batches, step, until, rates, calm=calm), until
-            finally:
-                self.release(1)
-        many, part = self.choose(worth)
+        # Of one thread there is nothing to choose and to time.
+        many, part = (False, 1.0) if worth == 1 else self.choose(worth)
         until = min(step + max(1, int(part * length)), stop)
-        with self.stretch(worth if many else 1) as (threads, start_thread):
+        threads = self.reserve(worth if many else 1)
+        try:
+            start_thread = self._starter() if threads > 1 else None
             began = time.perf_counter()
-            done = training.run(*batches, step, until, rates, threads, start_thread, calm)
+            done = training.run(
+                *batches,
+                step,
+                until,
+                rates,
+                threads,
+                start_thread,
+                calm,
+                snapshot if take else None,
+                snapshot if until == stop else None,
+            )
             seconds = time.perf_counter() - began
-        self.record(threads > 1, done - step, seconds)
+        finally:
+            self.release(threads)
+        if worth > 1:
+            self.record(threads > 1, done - step, seconds)
         return done, until
 
     @contextmanager
@@ -172,9 +194,7 @@ class Team:
         """Reserve threads for a stretch, up to `size`: their number, and what starts one."""
         size = self.reserve(size)
         try:
-            if size > 1:
-                self._hire()
-            yield size, self._start if size > 1 else None
+            yield size, self._starter() if size > 1 else None
         finally:
             self.release(size)
 
@@ -187,11 +207,18 @@ class Team:
             with _lock:
                 _running += 1
             return 1
-        limit = get_limit()
+        limit = _limited(self._processors())
         with _lock:
             size = max(1, min(size, self.wanted, limit - _running))
             _running += size
         return size
+
+    def _processors(self) -> int:
+        """Return `default_threads()` as it was at most COUNT_EVERY seconds ago."""
+        now = time.perf_counter()
+        if now - self._counted[0] > self.COUNT_EVERY:
+            self._counted = now, default_threads()
+        return self._counted[1]
 
     def release(self, size: int) -> None:
         """Give them back."""
@@ -219,8 +246,12 @@ class Team:
         """Return whether steps of this kind took much longer than those of the other."""
         return self._seconds[many] > self.MUCH * self._seconds[not many]
 
+    def _starter(self) -> _Start:
+        """Return what starts one of the threads, which are there: before anything is timed."""
+        self._hire()
+        return self._start
+
     def _hire(self) -> None:
-        """Start the threads, before anything is timed."""
         if self._pool is not None and self._process == os.getpid():
             return
         from concurrent.futures import ThreadPoolExecutor

@@ -1,6 +1,5 @@
 """What steers the training of the estimators: stops, callbacks, dtype, threads, the network."""
 
-import contextlib
 import pickle
 import threading
 
@@ -182,7 +181,7 @@ class TestThreads:
                 self._hire()
             return self.wanted > 1, 1.0
 
-        monkeypatch.setattr(threads, "get_limit", lambda: 8)
+        monkeypatch.setattr(threads, "default_threads", lambda: 8)
         monkeypatch.setattr(threads.Team, "choose", choose)
         monkeypatch.setattr(threads.Team, "record", lambda self, many, *_: used.append(many))
         return used
@@ -245,16 +244,14 @@ class TestThreads:
 
     def test_limited_by_threadpoolctl(self, monkeypatch):
         counts = []
-        stretch = threads.Team.stretch
+        reserve = threads.Team.reserve
 
-        @contextlib.contextmanager
         def watched(self, size):
-            with stretch(self, size) as (count, start):
-                counts.append(count)
-                yield count, start
+            counts.append(reserve(self, size))
+            return counts[-1]
 
         monkeypatch.setenv("BPCORE_NUM_THREADS", "2")
-        monkeypatch.setattr(threads.Team, "stretch", watched)
+        monkeypatch.setattr(threads.Team, "reserve", watched)
         parameters = {"hidden_layer_sizes": (70, 33), "max_iter": 3, "random_state": 0}
         with threadpool_limits(1):
             fit(MLPClassifier(**parameters), *digits())

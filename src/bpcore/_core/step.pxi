@@ -34,6 +34,7 @@ cdef struct training_t:
     void *gradients      # (slices - 1, n_parameters): of every slice but the first
     double *slice_losses  # (slices,)
     double *largest      # (threads,): of each member's share of the gradient
+    bint *finite         # (threads,): each member's share of what a stretch looks at
     void *parameters     # (n_parameters,), as gradient and the optimiser's state
     void *gradient
     void *first
@@ -69,6 +70,8 @@ cdef struct stretch_t:      # of an epoch: what every thread of a team is told
     bint one_rate           # the first for all
     int64_t counter         # updates done before
     int guard               # UNGUARDED, or CALM_ONLY: ends before a step that could overflow
+    const kept_t *take      # what is copied before the first step, or NULL
+    const kept_t *look      # what is looked at for NaN and Inf after the last one, or NULL
 
 
 cdef inline double rate_of(const stretch_t *data, Py_ssize_t step) noexcept nogil:
@@ -460,16 +463,59 @@ cdef void spend_gradient(
         update_span(t, pace, db, position, end - begin, 0)
 
 
+cdef void keep_share(
+    training_t *t, const member_t *me, const floating *p, const kept_t *kept
+) noexcept nogil:
+    """Copy this member's share of the parameters and the optimiser's state: what it updates, and
+    so has in its cache."""
+    cdef Py_ssize_t first = 0, count
+    cdef int span
+    for span in range(share_spans(t, me, False)):
+        count = share_span(t, me, p, False, span, &first)
+        copy_span(kept, first, count, False)
+
+
+cdef void look_at_share(
+    training_t *t, const member_t *me, const floating *p, const kept_t *kept
+) noexcept nogil:
+    """Whether it is finite; all members know of all shares afterwards."""
+    cdef Py_ssize_t first = 0, count
+    cdef bint finite = True
+    cdef int span
+    for span in range(share_spans(t, me, False)):
+        count = share_span(t, me, p, False, span, &first)
+        finite &= span_is_finite(kept, first, count)
+    t.finite[me.index] = finite
+    meet(me)
+
+
 cdef Py_ssize_t run_stretch(
     training_t *t, const stretch_t *data, const floating *p, const member_t *me,
     double *loss_sum, double *weight_sum,
 ) noexcept nogil:
     """The steps of a stretch; returns the one it got to, and adds up Σ w C and Σ w."""
+    cdef Py_ssize_t step
+    # Read before the last step: once all have met there, the first member may go on to another one.
+    cdef const kept_t *look = data.look
+    if data.take != NULL:
+        keep_share(t, me, p, data.take)
+    if goes_narrow(t, data.batch_size):
+        step = narrow_stretch(t, data, p, loss_sum, weight_sum)
+    else:
+        step = wide_stretch(t, data, p, me, loss_sum, weight_sum)
+    if look != NULL:
+        look_at_share(t, me, p, look)
+    return step
+
+
+cdef Py_ssize_t wide_stretch(
+    training_t *t, const stretch_t *data, const floating *p, const member_t *me,
+    double *loss_sum, double *weight_sum,
+) noexcept nogil:
+    """The same, by matrix products."""
     cdef Py_ssize_t step, first, n
     cdef double C, total = 0
     cdef bint updated = True
-    if goes_narrow(t, data.batch_size):
-        return narrow_stretch(t, data, p, loss_sum, weight_sum)
     t.penalties = NAN  # the weights may have been changed since the last stretch
     for step in range(data.start, data.stop):
         first = step * data.batch_size

@@ -57,6 +57,7 @@ cdef class Training:
     cdef barrier_t barriers[SLICES]
     cdef double slice_losses[SLICES]
     cdef double *largest
+    cdef bint *finite_shares
     cdef stretch_t stretch
     cdef int state            # of the team: see FORMING
     cdef int *places          # of its members: see AWAY
@@ -69,6 +70,9 @@ cdef class Training:
     cdef bint in_blocks       # some batch's slices are several blocks
     cdef Py_ssize_t columns   # bytes of the first layer's W by columns
     cdef readonly double loss_sum, weight_sum
+    cdef readonly bint finite  # what the last stretch looked at
+    cdef readonly dict rule   # of the optimiser
+    cdef readonly object first  # its first state vector, or None
 
     def __cinit__(self, Network network, cnp.ndarray parameters, cnp.ndarray gradient, dict rule,
                   first, second, cnp.ndarray counter, Py_ssize_t batch_size, double l1, double l2,
@@ -90,12 +94,16 @@ cdef class Training:
         self.largest = <double *> malloc(self.threads * sizeof(double))
         if self.largest == NULL:
             raise MemoryError()
+        self.finite_shares = <bint *> malloc(self.threads * sizeof(bint))
+        if self.finite_shares == NULL:
+            raise MemoryError()
         self.places = <int *> calloc(self.threads * PLACE, sizeof(int))
         if self.places == NULL:
             raise MemoryError()
         self.process = os.getpid()
         c = self.members
         c.rule = rule_of(rule)
+        self.rule, self.first = rule, first
         c.n_parameters = cnp.PyArray_SIZE(parameters)
         c.parameters, c.gradient = data(parameters), data(gradient)
         c.first = NULL if first is None else data(first)
@@ -108,6 +116,7 @@ cdef class Training:
         c.block = block_rows(&c.net, longest, itemsize)
         self.in_blocks = longest > c.block
         c.barriers, c.slice_losses, c.largest = self.barriers, self.slice_losses, self.largest
+        c.finite = self.finite_shares
         c.blocks, c.block_of, c.planned_for = self.blocks, -1, 0
         c.narrow, c.narrow_size = NULL, narrow_size(c, batch_size, itemsize)
         self.columns = column_bytes(c, batch_size, itemsize)
@@ -123,6 +132,7 @@ cdef class Training:
     def __dealloc__(self):
         free(self.members)
         free(self.largest)
+        free(self.finite_shares)
         free(self.places)
 
     cdef Py_ssize_t lay_out(self, char *start, Py_ssize_t itemsize) noexcept:
@@ -165,12 +175,14 @@ cdef class Training:
 
     def run(self, cnp.ndarray X, y, labels, weight, order, Py_ssize_t batch_size,
             Py_ssize_t start, Py_ssize_t stop, cnp.ndarray learning_rates, int threads=1,
-            start_thread=None, bint calm=False):
+            start_thread=None, bint calm=False, Snapshot take=None, Snapshot look=None):
         """Steps start … stop - 1 of an epoch over validated arrays; returns the step it got to.
 
         `learning_rates` holds one for each step of the epoch, or one for all.
         A step whose loss is not finite updates nothing and ends the run there; if only `calm` ones
         are wanted, so does a step that could make a weight or the state overflow.
+        A snapshot is taken before the first step, and after the last one is asked whether all is
+        finite: `finite` is the answer, True if there is no `look`.
         `loss_sum` and `weight_sum` add up Σ w C and Σ w over the steps done.
         With threads > 1, at most `self.threads`, `start_thread` is called with `join` and an index
         1, 2, … for each of the others; it makes a thread call it, and returns a future.
@@ -178,6 +190,7 @@ cdef class Training:
         cdef stretch_t *stretch = &self.stretch
         cdef member_t me
         cdef Py_ssize_t step
+        cdef int k
         cdef double loss_sum = self.loss_sum, weight_sum = self.weight_sum
         self.acquire()
         stretch.X = data(X)
@@ -191,13 +204,20 @@ cdef class Training:
         stretch.one_rate = cnp.PyArray_SIZE(learning_rates) == 1
         stretch.counter = self.counter[0]
         stretch.guard = CALM_ONLY if calm else UNGUARDED
+        stretch.take = NULL if take is None else &take.kept
+        stretch.look = NULL if look is None else &look.kept
         self.team = threads
         me.index, me.threads, me.barrier = 0, threads, &self.barrier
         if threads > 1:
             self.form_team(start_thread)
+        if take is not None:
+            take.steps = self.counter[0]
         with nogil:
             step = self.take_part(&me, &loss_sum, &weight_sum)
         self.counter[0] += step - start
+        self.finite = True
+        for k in range(threads if look is not None else 0):
+            self.finite &= self.finite_shares[k]
         self.loss_sum, self.weight_sum = loss_sum, weight_sum
         self.busy = False
         return step
