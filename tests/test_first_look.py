@@ -92,6 +92,8 @@ def test_nothing_is_changed(level, dtype, optimizer, bad, looks, rng):
         ((17, 1), 1),
         ((40, 33, 2), 33),
         ((24, 3, 2), 32),  # samples along the lanes
+        *[(sizes, 9) for sizes in ((1, 3, 1), (4, 9, 2), (10, 1), (16, 5, 2))],
+        ((3, 33, 2), 400),
         ((128, 64, 2), 200),  # the matrix unit
     ],
 )
@@ -183,8 +185,9 @@ class TestALookBefore:
         X[3, 4] = np.nan
         self.refused_at_once(trainer, X, Y, looks)
 
-    def test_narrow_layers(self, looks, rng):
-        trainer = trainer_of((16, 5, 2), batch_size=1)
+    @pytest.mark.parametrize("batch_size", [1, 8])
+    def test_narrow_layers(self, batch_size, looks, rng):
+        trainer = trainer_of((16, 5, 2), batch_size=batch_size)
         X, Y = data_of(trainer, rng)
         X[3, 4] = np.nan
         self.refused_at_once(trainer, X, Y, looks)

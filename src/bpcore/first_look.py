@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 # Numbers that are looked through in a few microseconds, which to keep a way back takes, too.
 FEW = 100_000
-# Inputs of a network that may be a narrow one, whose steps do not look (narrow.pxi).
+# Inputs of a network that may be a narrow one, and samples a batch: its steps do not look
+# (narrow.pxi).
 NARROW = 16
+NARROW_SAMPLES = 8
 
 
 def first_epoch_looks(trainer: Trainer, X: Any) -> bool:
@@ -30,7 +32,9 @@ def first_epoch_looks(trainer: Trainer, X: Any) -> bool:
 
     To keep a way back is to copy parameters and state.
     """
-    if not isinstance(X, np.ndarray) or X.size <= FEW or X.ndim != 2 or X.shape[1] <= NARROW:
+    if not isinstance(X, np.ndarray) or X.size <= FEW or X.ndim != 2:
+        return False
+    if X.shape[1] <= NARROW and min(trainer.batch_size or len(X), len(X)) <= NARROW_SAMPLES:
         return False
     network = trainer.network
     kept = network.parameters.size * (1 + len(trainer.optimizer.state_names))
