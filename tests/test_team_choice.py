@@ -179,6 +179,26 @@ class TestReservations:
             assert team._seconds == {False: 0.5}
             assert threads._running == 0
 
+    @pytest.mark.parametrize(
+        ("stop", "length", "tried"), [(100, 50, 5), (100, 1000, 10), (13, 1000, 1), (3, 1000, 1)]
+    )
+    def test_a_trial_is_a_part_of_what_there_is(self, stop, length, tried):
+        """A stretch may be to end long before its length: a trial of it is as short."""
+
+        class Training:
+            def team_size(self, batch_size):
+                return 2
+
+            def run(self, batch_size, start, stop, *_):
+                return stop
+
+        with threads.Team(2) as team:
+            assert team.run(Training(), (8,), 0, stop, None, length) == (tried, tried)
+            until = min(stop, tried + length)
+            team._trials = {False: team.TRIALS, True: team.TRIALS}
+            team._seconds = {False: 1.0, True: 2.0}
+            assert team.run(Training(), (8,), tried, stop, None, length) == (until, until)
+
     def test_a_stretch_of_no_steps_says_nothing(self):
         team = threads.Team(2)
         for _ in range(team.TRIALS + 1):

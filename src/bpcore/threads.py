@@ -166,7 +166,7 @@ class Team:
         worth = training.team_size(batches[-1])
         # Of one thread there is nothing to choose and to time.
         many, part = (False, 1.0) if worth == 1 else self.choose(worth)
-        until = min(step + max(1, int(part * length)), stop)
+        until = step + max(1, int(part * min(length, stop - step)))
         threads = self.reserve(worth if many else 1)
         try:
             start_thread = self._starter() if threads > 1 else None
