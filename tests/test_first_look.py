@@ -1,4 +1,4 @@
-"""NaN and Inf in a large X are found by the first epoch, and leave no trace."""
+"""NaN and Inf in a large X and its Y are found by the first epoch, and leave no trace."""
 
 import numpy as np
 import pytest
@@ -31,8 +31,16 @@ def looks(monkeypatch):
     return done
 
 
-def trainer_of(sizes=(20, 5, 2), hidden="relu", dtype="float32", optimizer="Adam", **settings):
-    net = bp.mlp(sizes, hidden, dtype=dtype, rng=0)
+def trainer_of(
+    sizes=(20, 5, 2),
+    hidden="relu",
+    dtype="float32",
+    optimizer="Adam",
+    loss="squared_error",
+    output="identity",
+    **settings,
+):
+    net = bp.mlp(sizes, hidden, output, loss, dtype=dtype, rng=0)
     settings = {"batch_size": 7, "rng": 1} | settings
     trainer = bp.Trainer(net, OPTIMIZERS[optimizer](), **settings)
     trainer.optimizer.prepare(net)
@@ -56,10 +64,10 @@ def everything(trainer):
     ]
 
 
-def assert_refused(trainer, X, Y, place, **keywords):
+def assert_refused(trainer, X, Y, place, what="X", **keywords):
     """The run fails with what validation says, and changes nothing."""
     before = everything(trainer)
-    at = rf"X holds -?(nan|inf) at index \({place[0]}, {place[1]}\)"
+    at = rf"{what} holds -?(nan|inf) at index \({place[0]}, {place[1]}\)"
     with pytest.raises(ValueError, match=at):
         trainer.run(X, Y, **keywords)
     for now, then in zip(everything(trainer), before, strict=True):
@@ -109,6 +117,40 @@ def test_no_activation_hides_it(level, dtype, sizes, batch_size, hidden, bad, lo
     assert looks == ["__init__", "refuse", "end"] * 3
 
 
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("outputs", [1, 2, 5, 17, 40])
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "mean_squared_error", "mean_absolute_error", "huber"]
+)
+def test_no_loss_hides_it(level, dtype, loss, outputs, bad, looks, rng):
+    """A sample that weighs nothing would, in two of them: with weights Y is looked through before."""
+    trainer = trainer_of((20, 9, outputs), "tanh", dtype, loss=loss, batch_size=32)
+    X, Y = data_of(trainer, rng)
+    place = 377, outputs // 2
+    Y[place] = bad
+    weight = (np.arange(400) != 377).astype(dtype)
+    assert_refused(trainer, X, Y, place, "Y")
+    assert looks == ["__init__", "refuse", "end"]
+    assert_refused(trainer, X, Y, place, "Y", sample_weight=weight)
+    assert looks == ["__init__", "refuse", "end"]
+    Y[place] = 0
+    trainer.run(X, Y, epochs=2)
+    X[3, 4] = bad
+    Y[2, 0] = bad
+    assert_refused(trainer, X, Y, (3, 4))  # as where both are looked through before
+
+
+@pytest.mark.parametrize("loss", ["poisson", "binary_cross_entropy", "cross_entropy"])
+def test_targets_with_a_domain_are_looked_through_before(loss, looks, rng):
+    output = {"poisson": "exp", "binary_cross_entropy": "sigmoid", "cross_entropy": "softmax"}
+    trainer = trainer_of((20, 9, 3), loss=loss, output=output[loss])
+    X, _ = data_of(trainer, rng)
+    Y = np.full((400, 3), 1 / 3, np.float32)
+    Y[5, 1] = np.nan
+    assert_refused(trainer, X, Y, (5, 1), "Y")
+    assert looks == []
+
+
 @pytest.mark.parametrize(
     "settings", [{"shuffle": False}, {"batch_size": None}, {"l2": 0.1}, {"clip_norm": 1.0}], ids=str
 )
@@ -130,7 +172,9 @@ def test_threads(level, n_threads, row, looks, rng):
     X[row, 17] = np.inf
     trainer.network.layers[0].W[:, 17] = -1  # relu makes it 0
     assert_refused(trainer, X, Y, (row, 17))
-    assert looks == ["__init__", "refuse", "end"]
+    X[row, 17], Y[row, 3] = 0, -np.inf
+    assert_refused(trainer, X, Y, (row, 3), "Y")
+    assert looks == ["__init__", "refuse", "end"] * 2
 
 
 def test_only_the_first_epoch_looks(looks, rng):

@@ -1,8 +1,10 @@
-"""Is X finite? A large one is not looked through before it is trained on: the first epoch tells.
+"""Are X and Y finite? Large ones are not looked through before they are trained on: the first epoch
+tells.
 
 A pass of its own over X takes as long as its memory; of nielsen's, a tenth of an epoch. But NaN or
 Inf of a sample leave none of the first layer's z finite, of which one for each sample is looked at
-as the first epoch makes it. Where one is not, and it is X, everything is put back: the caller sees
+as the first epoch makes it; and those of a target leave no loss finite that takes all numbers, unless
+its sample weighs nothing. Where one is not, and it is X or Y, everything is put back: the caller sees
 an error that came before anything changed, as for any other argument.
 """
 
@@ -49,11 +51,12 @@ class FirstLook:
     trainer : Trainer
         Laid out.
     X : ndarray of shape (n, n_inputs)
-        Clean, but for NaN and Inf.
+    Y : ndarray of shape (n, n_outputs), or None
+        Both clean, but for NaN and Inf.
     """
 
-    def __init__(self, trainer: Trainer, X: _Array) -> None:
-        self._trainer, self._X = trainer, X
+    def __init__(self, trainer: Trainer, X: _Array, Y: _Array | None) -> None:
+        self._trainer, self._X, self._Y = trainer, X, Y
         optimizer = trainer.optimizer
         vectors = [trainer.network.parameters, *optimizer.state.values()]
         self._before = kernels.Snapshot(vectors, optimizer._counter)
@@ -62,15 +65,19 @@ class FirstLook:
         trainer._training.watch(True)
 
     def refuse(self) -> None:
-        """Raise what validation has to say of X, if it is not finite, with all as it was before.
+        """Raise what validation has to say of X and Y, if they are not finite, with all as it was
+        before.
 
         Raises
         ------
         ValueError
         """
-        network = self._trainer.network
+        kernel, dtype = self._trainer.network._kernel, self._trainer.network.parameters.dtype
         try:
-            validation.samples(self._X, network._kernel.n_inputs, network.parameters.dtype)
+            validation.samples(self._X, kernel.n_inputs, dtype)
+            if self._Y is not None:
+                n = len(self._X)
+                validation.targets(self._Y, n, kernel.n_outputs, False, dtype, kernel.loss_name)
         except ValueError:
             self._before.put_back()
             if self._random is not None:
@@ -78,5 +85,5 @@ class FirstLook:
             raise
 
     def end(self) -> None:
-        """The first epoch is over: all of X was seen."""
+        """The first epoch is over: all of X and Y was seen."""
         self._trainer._training.watch(False)

@@ -217,8 +217,9 @@ class Trainer:
 
         Notes
         -----
-        A large X that needs no conversion is looked through for NaN and Inf by the first epoch, as
-        it reads it, unless a callback would see that; should there be any, all is put back.
+        A large X that needs no conversion, and its Y, are looked through for NaN and Inf by the
+        first epoch, as it reads them, unless a callback would see that; should there be any, all is
+        put back.
         """
         epochs = validation.non_negative_integer(epochs, "epochs")
         hooks = as_callbacks(callbacks)
@@ -241,7 +242,7 @@ class Trainer:
         self._lay_out()
         self.stop_training = False
         if not hooks:
-            stretches.look = FirstLook(self, data[0]) if later else None
+            stretches.look = FirstLook(self, *data[:2]) if later else None
             self._run_epochs(epochs, stretches, rates, evaluate, hooks)
             return self.history
         with ExitStack() as ends:  # every callback that began gets its end, whatever happens
@@ -402,7 +403,7 @@ class Trainer:
     def _checked(self, X: Any, Y: Any, sample_weight: Any, look: bool = True) -> tuple[Any, ...]:
         """Return (X, rows or None, labels or None, weights or None), clean.
 
-        Without a `look`, X comes back as it is, NaN and Inf included.
+        Without a `look`, X and Y may come back as they are, NaN and Inf included.
         """
         kernel = self.network._kernel
         if callable(self.network.loss):

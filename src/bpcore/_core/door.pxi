@@ -102,12 +102,14 @@ cdef bint is_weight(
     return all_within(w, n, 0, high) and not all_within(w, n, 0, tiny)
 
 
-cdef bint in_domain(cnp.ndarray y, Py_ssize_t width, int loss) noexcept:
-    """Whether clean target rows are finite and surely in the loss's domain, by one look."""
+cdef bint in_domain(cnp.ndarray y, Py_ssize_t width, int loss, bint look) noexcept:
+    """Whether clean target rows are finite and surely in the loss's domain, by one look; without,
+    whether their loss will tell: that of NaN and Inf is not finite, where all other numbers will
+    do."""
     cdef Py_ssize_t rows = rows_of(y)
     cdef const void *p = cnp.PyArray_DATA(y)
     if loss != BINARY_CROSS_ENTROPY and loss != POISSON and loss != CROSS_ENTROPY:
-        return is_finite(y, rows * width)
+        return not look or is_finite(y, rows * width)
     if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
         return rows_in_domain(<const float *> p, rows, width, loss, <float> FLT_MAX)
     return rows_in_domain(<const double *> p, rows, width, loss, <double> DBL_MAX)

@@ -197,13 +197,14 @@ cdef class Network:
         finally:
             self.release()
 
-    cdef tuple targets(self, Y, Py_ssize_t n, bint one):
-        """Y as (rows, None) or (None, labels), clean and in the loss's domain."""
+    cdef tuple targets(self, Y, Py_ssize_t n, bint one, bint look=True):
+        """Y as (rows, None) or (None, labels), clean and in the loss's domain; `look` as for
+        `check`."""
         cdef int ndim = 1 if one else 2
         if (is_clean(Y, self.typenum) and cnp.PyArray_NDIM(<cnp.ndarray> Y) == ndim
                 and cnp.PyArray_DIM(<cnp.ndarray> Y, ndim - 1) == self.n_outputs
                 and rows_of(<cnp.ndarray> Y) == n
-                and in_domain(<cnp.ndarray> Y, self.n_outputs, self.loss)):
+                and in_domain(<cnp.ndarray> Y, self.n_outputs, self.loss, look)):
             return (Y, None)
         if self.loss == CROSS_ENTROPY and not one:
             labels = labels_of(Y, n, self.n_outputs)
@@ -215,12 +216,13 @@ cdef class Network:
     def check(self, X, Y, sample_weight, bint rows=False, bint look=True):
         """X, rows or None, labels or None, weights or None: clean, each looked at once.
 
-        With `rows` one sample is a batch: X has two dimensions. X that `is_samples`, but for NaN
-        and Inf, comes back as it is where nobody is to `look`.
+        With `rows` one sample is a batch: X has two dimensions. Where nobody is to `look`, X that
+        `is_samples`, but for NaN and Inf, comes back as it is, and so does such a Y of a loss whose
+        domain is all numbers, unless some of it may weigh nothing.
         """
         cdef cnp.ndarray x = self.check_samples(X, rows) if look else X
         cdef Py_ssize_t n = rows_of(x)
-        y, labels = self.targets(Y, n, cnp.PyArray_NDIM(x) == 1)
+        y, labels = self.targets(Y, n, cnp.PyArray_NDIM(x) == 1, look or sample_weight is not None)
         return x, y, labels, weights_of(sample_weight, n, self.typenum)
 
     def is_samples(self, X):
