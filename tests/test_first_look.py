@@ -123,7 +123,7 @@ def test_no_activation_hides_it(level, dtype, sizes, batch_size, hidden, bad, lo
     "loss", ["squared_error", "mean_squared_error", "mean_absolute_error", "huber"]
 )
 def test_no_loss_hides_it(level, dtype, loss, outputs, bad, looks, rng):
-    """A sample that weighs nothing would, in two of them: with weights Y is looked through before."""
+    """A sample that weighs nothing would, with two of them: then Y is looked through before."""
     trainer = trainer_of((20, 9, outputs), "tanh", dtype, loss=loss, batch_size=32)
     X, Y = data_of(trainer, rng)
     place = 377, outputs // 2

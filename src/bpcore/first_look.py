@@ -3,9 +3,9 @@ tells.
 
 A pass of its own over X takes as long as its memory; of nielsen's, a tenth of an epoch. But NaN or
 Inf of a sample leave none of the first layer's z finite, of which one for each sample is looked at
-as the first epoch makes it; and those of a target leave no loss finite that takes all numbers, unless
-its sample weighs nothing. Where one is not, and it is X or Y, everything is put back: the caller sees
-an error that came before anything changed, as for any other argument.
+as the first epoch makes it; and those of a target leave no loss finite that takes all numbers,
+unless its sample weighs nothing. Where one is not, and it is X or Y, everything is put back: the
+caller sees an error that came before anything changed, as for any other argument.
 """
 
 from __future__ import annotations
