@@ -118,3 +118,23 @@ def test_loss_that_raises_leaves_weights_and_steps_that_belong_together(data):
     assert (trainer.optimizer.steps, trainer.epoch) == (7, 1)
     again = steps_again(trainer, *data, 5)
     assert_array_equal(trainer.network.parameters, again.network.parameters)
+
+
+def test_an_interrupt_before_the_first_step_goes_back_to_nothing(data, monkeypatch):
+    """What was copied in an earlier run is not what this one began with."""
+    X, Y = np.tile(data[0], (20, 1)), np.tile(data[1], (20, 1))  # more steps than go without copies
+    trainer = bp.Trainer(made(), bp.Adam(), 5, shuffle=False)
+    trainer.run(X, Y)
+    parameters, steps = trainer.network.parameters, trainer.optimizer.steps
+    assert trainer._snapshot.steps >= 0
+    parameters[3] = np.nan
+
+    def run(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer._team, "run", run)
+    before = parameters.copy()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(X, Y)
+    assert_array_equal(parameters, before)
+    assert trainer.optimizer.steps == steps

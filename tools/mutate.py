@@ -32,7 +32,7 @@ COPIED = ("pyproject.toml", "setup.py", "src", "tests", "README.md", "LICENSE")
 TESTS = (
     *("worked_example", "reference_formulas", "reference_updates", "schedules", "losses"),
     *("optimizers", "reference", "reference_training", "activations", "gradients"),
-    *("training_matches_reference", "affine", "skip", "elementary", "team"),
+    *("training_matches_reference", "affine", "skip", "elementary", "team", "team_choice"),
     *("small_steps", "stretches", "parts", "first_look", "trainer", "narrow", "random_networks"),
     *("rows", "columns", "interrupts", "divergence", "trainer_settings"),
 )
@@ -373,7 +373,11 @@ bytes_of_parts(columns, k) + j // STRIP * strip => bytes_of_parts(columns, k)
 to += bytes_of_parts(columns, step) => pass
 src/bpcore/stretches.py
 rates[min(step, len(rates) - 1)] => rates[0]
-if first is None or not kernels.is_calm_state(rule, first, self._largest_rate): => if first is None:
+if not kernels.is_calm_state(training.rule, training.first, self._largest_rate): => if False:
+take = step - kept >= self._apart => take = False
+take = True\n        except => pass\n        except
+diverged = step < until or not training.finite => diverged = step < until
+snapshot.forget()\n => pass\n
 rates, self._length, calm=True => rates, self._length, calm=False
 src/bpcore/_math/skip.pxd
 acc[v] += ark * load(bk, v * width) => acc[v] = ark * load(bk, v * width) ||| acc[v] += ark * load(panel, v * width)
@@ -586,6 +590,9 @@ dW[k] += product(lambda_1, sign(W[k])) => dW[k] += lambda_1 ||| pass
 return g + lambda_2 * theta => return g - lambda_2 * theta
 
 src/bpcore/_math/update.pxd
+sgd(theta + k, g + k, piece, pace.learning_rate) => sgd(theta + k, g, piece, pace.learning_rate)
+g + k, first + k, piece, rule, pace.learning_rate) => g + k, first, piece, rule, pace.learning_rate)
+g + k, first + k, second + k, piece, rule) => g + k, first + k, second, piece, rule)
 return 0 if t * (1 - beta) > 40 => return 0 if t * (1 - beta) > 4
 pace.eta = learning_rate / (1 - decay(rule.beta_1, t)) => pace.eta = learning_rate
 1 / sqrt(1 - decay(rule.beta_2, t)) => 1.0 ||| 1 / (1 - decay(rule.beta_2, t))
@@ -653,7 +660,20 @@ for l in range(net.n_layers - 1, 0, -1):\n        delta_below => for l in range(
 below.delta if below.da == NULL => below.delta if below.da != NULL
 label_row(labels, first), row(weight, first, 1) => labels, row(weight, first, 1)
 
+src/bpcore/first_look.py
+X.shape[1] <= NARROW and min( => X.shape[1] <= 1 and min(
+<= NARROW_SAMPLES: => <= 1:
+if self._Y is not None: => if False:
+
+src/bpcore/_core/training.pxi
+self.finite &= self.finite_shares[k] => pass
+take.steps = self.counter[0] => pass
+
+src/bpcore/_core/door.pxi
+return not look or is_finite(y, rows * width) => return True
+
 src/bpcore/_core/network.pxi
+look or sample_weight is not None) => look)
 if net.fused:\n        C = loss_pass => if False:\n        C = loss_pass
 return 1.0 / n => return 1.0
 return 1.0 / total if total > 0 else 0.0 => return 1.0
@@ -695,6 +715,9 @@ t.parameters + begin\n        update_span => t.parameters\n        update_span
 <floating *> t.second + first, count, l2) => <floating *> t.second, count, l2)
 C += t.slice_losses[s] => C = t.slice_losses[s]
 g[k] += other[k] => g[k] = other[k]
+copy_span(kept, first, count, False) => copy_span(kept, first, count - 1, False)
+finite &= span_is_finite(kept, first, count) => finite = span_is_finite(kept, first, count)
+t.finite[me.index] = finite => t.finite[0] = finite
 begin * layer.n_inputs\n    return => 0\n    return
 - theta + begin\n        return rows => - theta\n        return rows
 t.gradient + first, count, factor) => t.gradient, count, factor)
@@ -743,6 +766,11 @@ self.history.append(loss, rates[-1] => self.history.append(loss, rates[0]
 rate = optimizer.rate(optimizer.steps) => rate = optimizer.rate(optimizer.steps + 1)
 
 src/bpcore/threads.py
+int(part * min(length, stop - step)) => int(part * length)
+if now - self._counted[0] > self.COUNT_EVERY: => if self._counted[0] < 0:
+snapshot if take else None, => None,
+snapshot if until == stop else None, => None,
+self._apart = self.TRY_FIRST => self._apart = self.TRY_EVERY
 if not steps or (many and self._waking): => if not steps:
 self._waking = not faster => self._waking = False
 self._measure_anew(worth) => self._worth = worth
