@@ -58,6 +58,7 @@ def everything(trainer):
     """What a run changes."""
     return [
         trainer.network.parameters.copy(),
+        trainer.network.gradient.copy(),
         *(vector.copy() for vector in trainer.optimizer.state.values()),
         [trainer.optimizer.steps, trainer.epoch, len(trainer.history.loss)],
         [str(trainer.rng.bit_generator.state)],

@@ -57,8 +57,8 @@ class FirstLook:
 
     def __init__(self, trainer: Trainer, X: _Array, Y: _Array | None) -> None:
         self._trainer, self._X, self._Y = trainer, X, Y
-        optimizer = trainer.optimizer
-        vectors = [trainer.network.parameters, *optimizer.state.values()]
+        network, optimizer = trainer.network, trainer.optimizer
+        vectors = [network.parameters, network.gradient, *optimizer.state.values()]
         self._before = kernels.Snapshot(vectors, optimizer._counter)
         self._before.take()
         self._random = trainer.rng.bit_generator.state if trainer.shuffle else None

@@ -1,7 +1,7 @@
 """Copies of the vectors that steps change, to go back to when a step left NaN or Inf."""
 
 cdef enum:
-    VECTORS = 3  # at most: parameters, and an optimiser's two state vectors
+    VECTORS = 4  # at most: parameters, gradient, and an optimiser's two state vectors
 
 cdef struct kept_t:  # vectors of one size and dtype, and where a copy of each lies
     int count
