@@ -10,8 +10,8 @@ its columns z is a sum of columns and ∂C/∂a_in of lanes. The optimiser's sta
 Inputs, a, z and δ end in whole vectors here; beyond a and δ, too, the lanes are 0.
 """
 cdef enum:
-    NARROW_INPUTS = 16   # of the first layer, at most: first_look.py knows of it
-    NARROW_SAMPLES = 8   # a batch, at most
+    NARROW_INPUTS = 16   # of the first layer, at most: first_look.py knows of it,
+    NARROW_SAMPLES = 8   # a batch, at most: and of this
     NARROW_VECTORS = 64  # of parameters, at most
 
 

@@ -298,7 +298,8 @@ cdef class Training:
     def watch(self, bint watched):
         """From now on, end a run at a step whose X is not finite, or no longer.
 
-        Only where X is wider than NARROW_INPUTS: a narrow network does not look.
+        Only where X is wider than NARROW_INPUTS or batches larger than NARROW_SAMPLES: a narrow
+        network does not look.
         """
         cdef int k
         for k in range(self.threads):
