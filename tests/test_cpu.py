@@ -10,7 +10,7 @@ import pytest
 
 from bpcore import _cpuid, cpu
 from bpcore.config import show_config
-from bpcore.cpu import Registers, choose_level, levels_from_registers
+from bpcore.cpu import Registers, choose_level, levels_from_registers, works_in_halves
 
 ALL = ("baseline", "x86_v3", "x86_v4", "x86_amx")
 
@@ -77,6 +77,21 @@ def test_every_single_instruction_set_of_a_level_is_needed(field, bits, expected
     for bit in bits:
         lacking = SAPPHIRE_RAPIDS._replace(**{field: getattr(SAPPHIRE_RAPIDS, field) & ~(1 << bit)})
         assert levels_from_registers(lacking) == expected, f"{field} without bit {bit}"
+
+
+@pytest.mark.parametrize(
+    ("leaf_1_eax", "expected"),
+    [
+        pytest.param(0x00A10F11, True, id="Zen 4, family 0x19 model 0x11"),
+        pytest.param(0x00A60F12, True, id="Zen 4, family 0x19 model 0x61"),
+        pytest.param(0x00B00F21, False, id="Zen 5, family 0x1a"),
+        pytest.param(0x00830F10, False, id="Zen 2, family 0x17"),
+        pytest.param(0x000806F8, False, id="Sapphire Rapids, family 6"),
+        pytest.param(0, False, id="not x86"),
+    ],
+)
+def test_who_works_on_vectors_of_64_bytes_in_halves(leaf_1_eax, expected):
+    assert works_in_halves(SAPPHIRE_RAPIDS._replace(leaf_1_eax=leaf_1_eax)) == expected
 
 
 def test_choose_takes_the_best_that_is_built_and_supported():

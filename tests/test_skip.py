@@ -8,7 +8,8 @@ from conftest import RTOL
 from numpy.testing import assert_array_equal
 
 import bpcore as bp
-from bpcore import reference
+from bpcore import _cpuid, cpu, reference
+from bpcore.cpu import Registers, works_in_halves
 
 # n, n_inputs, n_outputs: few terms a sum; around vectors and panels of every level, beyond one
 # piece of k or rows; rows that lie whole pages apart.
@@ -135,6 +136,36 @@ def test_dense_numbers_take_the_tiles(level, dtype, rng):
     x[:, 7] = 0
     layer.W[:, 7] = np.inf
     assert np.isnan(layer.forward(x)).all()
+
+
+def test_what_a_look_found_holds_for_seven_products_more(level, dtype, rng):
+    """After dense numbers no zeros of sparse ones are passed over, and the other way round."""
+    layer, _ = layers(40, 72, dtype, rng)
+    layer.W[:, 7] = np.inf
+    few, many = (mostly_zeros(rng, (64, 40), dtype, share=share) for share in (0.2, 0.95))
+    few[:, 7] = many[:, 7] = 0
+    passed_over = [np.isfinite(layer.forward(x)).all() for x in (many, *[few] * 12, *[many] * 5)]
+    assert passed_over == [False] * 8 + [True] * 8 + [False] * 2
+
+
+def test_a_processor_that_works_in_halves_passes_over_more(level, kernels, dtype, rng):
+    """With AVX-512, where six tenths of X are not 0; no other level has such vectors."""
+    x = mostly_zeros(rng, (64, 64), dtype, share=0.6)
+    x[:, 7] = 0
+    passed_over = {}
+    try:
+        for halves in (False, True):
+            kernels.work_in_halves(halves)
+            layer, _ = layers(64, 64, dtype, rng)
+            layer.W[:, 7] = np.inf
+            passed_over[halves] = bool(np.isfinite(layer.forward(x)).all())
+    finally:
+        registers = Registers(*_cpuid.registers())
+        kernels.work_in_halves(kernels is cpu.kernels and works_in_halves(registers))
+    if level in ("x86_v4", "x86_amx"):
+        assert passed_over == {False: False, True: True}
+    else:
+        assert passed_over[False] == passed_over[True]
 
 
 @pytest.mark.parametrize("optimizer", [bp.SGD(0.01), bp.Adam(0.01)], ids=["sgd", "adam"])

@@ -90,7 +90,8 @@ CYTHON = ".".join(str((CYTHON_HEX_VERSION >> shift) & 0xFF) for shift in (24, 16
 
 
 def registers():
-    """Return (leaf 1 ECX, leaf 7 EBX, leaf 7 EDX, leaf 0x80000001 ECX, XCR0) of this processor.
+    """Return (leaf 1 ECX, leaf 7 EBX, leaf 7 EDX, leaf 0x80000001 ECX, XCR0, leaf 1 EAX) of this
+    processor.
 
     A leaf that the processor does not have counts as 0, and so does XCR0 where the operating
     system has not enabled XSAVE; on a processor that is not x86 all are 0.
@@ -98,15 +99,16 @@ def registers():
     Returns
     -------
     tuple of int
-        Five unsigned 32-bit words; of XCR0 the lower half.
+        Six unsigned 32-bit words; of XCR0 the lower half.
     """
     cdef unsigned words[4]
-    cdef unsigned leaf_1_ecx = 0, leaf_7_ebx = 0, leaf_7_edx = 0, extended_1_ecx = 0, xcr0 = 0
+    cdef unsigned leaf_1_eax = 0, leaf_1_ecx = 0, leaf_7_ebx = 0, leaf_7_edx = 0
+    cdef unsigned extended_1_ecx = 0, xcr0 = 0
     bpcore_cpuid(0, 0, words)
     cdef unsigned highest = words[0]
     if highest >= 1:
         bpcore_cpuid(1, 0, words)
-        leaf_1_ecx = words[2]
+        leaf_1_eax, leaf_1_ecx = words[0], words[2]
     if highest >= 7:
         bpcore_cpuid(7, 0, words)
         leaf_7_ebx, leaf_7_edx = words[1], words[3]
@@ -116,7 +118,7 @@ def registers():
         extended_1_ecx = words[2]
     if leaf_1_ecx & OSXSAVE:
         xcr0 = bpcore_xcr0()
-    return leaf_1_ecx, leaf_7_ebx, leaf_7_edx, extended_1_ecx, xcr0
+    return leaf_1_ecx, leaf_7_ebx, leaf_7_edx, extended_1_ecx, xcr0, leaf_1_eax
 
 
 def may_use_tiles():

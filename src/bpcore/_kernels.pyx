@@ -57,7 +57,7 @@ from bpcore._math.network cimport (
 )
 from bpcore._math.row_sums cimport add_row_sums, sum_of_losses
 from bpcore._math.shallow cimport ends_with_init, shallow_panel
-from bpcore._math.skip cimport share_of_nonzeros, skip_panel
+from bpcore._math.skip cimport choose_skip_costs, look_t, share_of_nonzeros, skip_panel
 from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, leave_processor, meet, member_t, set_flag, set_flag_if,
     share_begin, share_end, slice_count, team_size, this_processor, wait_briefly, wait_while,
@@ -97,6 +97,12 @@ LOSSES = {
     "binary_cross_entropy": BINARY_CROSS_ENTROPY, "cross_entropy": CROSS_ENTROPY,
 }
 RULES = {"SGD": SGD, "Adam": ADAM, "RMSProp": RMSPROP, "Adagrad": ADAGRAD, "Rprop": RPROP}
+
+
+def work_in_halves(bint halves):
+    """Tell these kernels whether the processor works on a vector of 64 bytes in two halves."""
+    choose_skip_costs(halves)
+
 
 include "_core/narrow.pxi"
 include "_core/narrow_products.pxi"

@@ -21,13 +21,15 @@ LEVELS = ("baseline", "x86_v3", "x86_v4", "x86_amx")
 
 
 class Registers(NamedTuple):
-    """The CPUID and XGETBV words that decide the level; each an unsigned 32-bit integer."""
+    """The CPUID and XGETBV words that decide the level, and the last one, which tells the
+    processor's family; each an unsigned 32-bit integer."""
 
     leaf_1_ecx: int
     leaf_7_ebx: int
     leaf_7_edx: int
     extended_1_ecx: int
     xcr0: int
+    leaf_1_eax: int = 0
 
 
 def _bits(*positions: int) -> int:
@@ -77,6 +79,25 @@ def levels_from_registers(registers: Registers) -> tuple[str, ...]:
             break
         supported.append(level)
     return tuple(supported)
+
+
+def works_in_halves(registers: Registers) -> bool:
+    """Return whether a processor with these registers works on a vector of 64 bytes in two halves.
+
+    That is AMD's family 0x19, of which Zen 4 has AVX-512: products that pass over zeros pay more
+    often there.
+
+    Parameters
+    ----------
+    registers : Registers
+        As for `levels_from_registers`.
+
+    Returns
+    -------
+    bool
+    """
+    base, extended = registers.leaf_1_eax >> 8 & 0xF, registers.leaf_1_eax >> 20 & 0xFF
+    return base + extended == 0x19
 
 
 def supported_levels() -> tuple[str, ...]:
@@ -170,3 +191,4 @@ else:
     kernels = importlib.import_module(f"bpcore._kernels_{level}")
     # The stub is written once, for the name that the module has without its level.
     sys.modules["bpcore._kernels"] = kernels
+kernels.work_in_halves(works_in_halves(Registers(*_cpuid.registers())))

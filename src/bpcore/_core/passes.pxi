@@ -142,9 +142,9 @@ cdef void parts_f32 "bpcore_parts_f32"(
                   <packed_t *> packed)
 
 
-cdef int *rest_of(dense_t *layer, int what, bint may_be_zeros) noexcept nogil:
-    """How long the layer rests before it looks through what may be mostly zeros, else NULL."""
-    return &layer.rests[what] if may_be_zeros else NULL
+cdef look_t *look_of(dense_t *layer, int what, bint may_be_zeros) noexcept nogil:
+    """The layer's look at what may be mostly zeros, else NULL."""
+    return &layer.looks[what] if may_be_zeros else NULL
 
 
 cdef void forward_one(
@@ -189,7 +189,7 @@ cdef void forward_product(
         return
     affine_forward(a_in, <const floating *> layer.W, <const floating *> layer.b, z, n,
                    layer.n_inputs, layer.n_outputs, layer.by_dots, layer.by_lanes,
-                   <const floating *> layer.panels, rest_of(layer, FORWARD_INPUT, layer.sparse),
+                   <const floating *> layer.panels, look_of(layer, FORWARD_INPUT, layer.sparse),
                    layer.in_parts & FORWARD, <floating *> layer.work, &layer.packed)
 
 
@@ -198,7 +198,7 @@ cdef void backward_product(
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     affine_backward(delta, <const floating *> layer.W, da_in, n, layer.n_inputs, layer.n_outputs,
-                    rest_of(layer, BACKWARD_DELTA, is_often_zero(layer.activation)),
+                    look_of(layer, BACKWARD_DELTA, is_often_zero(layer.activation)),
                     layer.in_parts & BACKWARD, <floating *> layer.work)
 
 
@@ -244,8 +244,8 @@ cdef void gradient_product(
         gradient_single(layer, delta, a_in, dW, db, n, accumulate)
         return
     affine_gradient(delta, a_in, dW, db, n, layer.n_inputs, layer.n_outputs, rows, accumulate,
-                    rest_of(layer, GRADIENT_INPUT, layer.sparse),
-                    rest_of(layer, GRADIENT_DELTA, is_often_zero(layer.activation)), in_parts,
+                    look_of(layer, GRADIENT_INPUT, layer.sparse),
+                    look_of(layer, GRADIENT_DELTA, is_often_zero(layer.activation)), in_parts,
                     <floating *> layer.work)
 
 

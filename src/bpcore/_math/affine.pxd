@@ -18,7 +18,7 @@ from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
 from bpcore._math.product cimport DEPTH, part_of, product, run_panel, tiled_product
-from bpcore._math.skip cimport SKIP_WORK, found, looks, skipping_cost, skipping_product
+from bpcore._math.skip cimport SKIP_WORK, look_t, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, TILE_ROWS, ZEROS, at, broadcast, element_size, lanes, load, load_part,
     store, store_part, vec, vf32, vf64, zero,
@@ -41,7 +41,7 @@ cdef inline Py_ssize_t tiled_outputs(
 cdef inline void forward(
     const vec *a_in, const vec *W, const vec *b, vec *z,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, bint by_dots, bint by_lanes,
-    const vec *panels, int *rest, bint in_parts, vec *work, packed_t *packed,
+    const vec *panels, look_t *look, bint in_parts, vec *work, packed_t *packed,
 ) noexcept nogil:
     cdef Py_ssize_t main = 0 if by_dots else tiled_outputs(z, n_inputs, n_outputs)
     if MATRIX_UNIT and in_parts and work != NULL:
@@ -53,7 +53,7 @@ cdef inline void forward(
         return
     if main > 0:
         product(z, n_outputs, b, 0, a_in, n_inputs, 1, W, n_inputs, True, panels, n, main,
-                n_inputs, rest, work)
+                n_inputs, look, work)
     if main < n_outputs:
         run_dots(at(z, main), n_outputs, at(b, main), a_in, at(W, main * n_inputs), n, n_inputs,
                  n_outputs - main)
@@ -68,7 +68,7 @@ cdef inline void affine_forward(
     bint by_dots,            # a few samples, or
     bint by_lanes,           # a few outputs and inputs
     const floating *panels,  # what pack_panels made of W's tiled_outputs, or NULL
-    int *rest,               # as for product,
+    look_t *look,            # as for product,
     bint in_parts,           # on the matrix unit, if there is `work`
     floating *work,          # as for product, and PARTS_WORK elements if in_parts
     packed_t *packed,        # as for parts_product
@@ -76,10 +76,10 @@ cdef inline void affine_forward(
     """z = a_in Wᵀ + b"""
     if floating is float:
         forward(<vf32 *> a_in, <vf32 *> W, <vf32 *> b, <vf32 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, <const vf32 *> panels, rest, in_parts, <vf32 *> work, packed)
+                by_lanes, <const vf32 *> panels, look, in_parts, <vf32 *> work, packed)
     else:
         forward(<vf64 *> a_in, <vf64 *> W, <vf64 *> b, <vf64 *> z, n, n_inputs, n_outputs, by_dots,
-                by_lanes, <const vf64 *> panels, rest, in_parts, <vf64 *> work, packed)
+                by_lanes, <const vf64 *> panels, look, in_parts, <vf64 *> work, packed)
 
 
 cdef inline void scaled_rows(
@@ -102,7 +102,7 @@ cdef inline void scaled_rows(
 
 cdef inline void backward(
     const vec *delta, const vec *W, vec *da_in,
-    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, int *rest, bint in_parts,
+    Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, look_t *look, bint in_parts,
     vec *work,
 ) noexcept nogil:
     cdef vec room[THIN_ROOM]
@@ -117,7 +117,7 @@ cdef inline void backward(
     if thin * n_outputs > THIN_ROOM:
         thin = 0
     product(da_in, n_inputs, <vec *> NULL, 0, delta, n_outputs, 1, W, n_inputs, False, NULL, n,
-            n_inputs - thin, n_outputs, rest, work)
+            n_inputs - thin, n_outputs, look, work)
     if thin > 0:
         transpose(at(W, n_inputs - thin), n_inputs, room, n_outputs, n_outputs, thin)
         run_dots(at(da_in, n_inputs - thin), n_inputs, <const vec *> ZEROS, delta, room, n,
@@ -129,16 +129,16 @@ cdef inline void affine_backward(
     const floating *W,      # IN  (n_outputs, n_inputs)
     floating *da_in,        # OUT (n, n_inputs), overlaps nothing
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs,
-    int *rest,              # as for product,
+    look_t *look,           # as for product,
     bint in_parts,          # as for affine_forward,
     floating *work,         # and this
 ) noexcept nogil:
     """∂C/∂a_in = δ W"""
     if floating is float:
-        backward(<vf32 *> delta, <vf32 *> W, <vf32 *> da_in, n, n_inputs, n_outputs, rest,
+        backward(<vf32 *> delta, <vf32 *> W, <vf32 *> da_in, n, n_inputs, n_outputs, look,
                  in_parts, <vf32 *> work)
     else:
-        backward(<vf64 *> delta, <vf64 *> W, <vf64 *> da_in, n, n_inputs, n_outputs, rest,
+        backward(<vf64 *> delta, <vf64 *> W, <vf64 *> da_in, n, n_inputs, n_outputs, look,
                  in_parts, <vf64 *> work)
 
 
@@ -261,7 +261,7 @@ cdef inline double whole(const vec *p, Py_ssize_t columns) noexcept nogil:
 cdef inline void gradient(
     const vec *delta, Py_ssize_t ld_delta, const vec *a_in, vec *dW, vec *db,
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t rows, bint accumulate,
-    int *rest, int *rest_delta, bint in_parts, vec *work,
+    look_t *look, look_t *look_delta, bint in_parts, vec *work,
 ) noexcept nogil:
     # All ways sum in the same order, so the data may choose between them.
     cdef Py_ssize_t turned = turned_columns(dW, n_inputs, rows), main = n_inputs - turned
@@ -274,19 +274,23 @@ cdef inline void gradient(
                          rows, n_inputs, n, work, NULL)
         bias_gradient(delta, ld_delta, db, n, rows, accumulate)
         return
-    if work != NULL and looks(rest_delta):
-        by_delta = found(
-            rest_delta, skipping_cost(delta, 1, ld_delta, a_in, n_inputs, False, rows, n_inputs, n,
-                                      rows, rows * whole(dW, n_inputs) / vectors))
-    if work != NULL and looks(rest):
-        if n_inputs * element_size(dW) >= PAGE_BYTES:
-            turning = TURNING_FAR
-        by_input = (2 if accumulate else 1) * turning / <double> n
-        if by_input < 1:
-            by_input += skipping_cost(a_in, 1, n_inputs, delta, ld_delta, False, n_inputs, rows, n,
-                                      TURNED if n_inputs > TURNED else n_inputs,
-                                      n_inputs * whole(dW, rows) / vectors)
-        found(rest, by_input)
+    if work != NULL and look_delta != NULL:
+        if looks(look_delta):
+            look_delta.cost = skipping_cost(
+                delta, 1, ld_delta, a_in, n_inputs, False, rows, n_inputs, n, rows,
+                rows * whole(dW, n_inputs) / vectors)
+        by_delta = look_delta.cost
+    if work != NULL and look != NULL:
+        if looks(look):
+            if n_inputs * element_size(dW) >= PAGE_BYTES:
+                turning = TURNING_FAR
+            look.cost = (2 if accumulate else 1) * turning / <double> n
+            if look.cost < 1:
+                look.cost += skipping_cost(
+                    a_in, 1, n_inputs, delta, ld_delta, False, n_inputs, rows, n,
+                    TURNED if n_inputs > TURNED else n_inputs,
+                    n_inputs * whole(dW, rows) / vectors)
+        by_input = look.cost
     if by_input < 1 and by_input < by_delta:
         input_skipping_gradient(delta, ld_delta, a_in, dW, n, n_inputs, rows, accumulate, work)
     elif by_delta < 1:
@@ -309,15 +313,15 @@ cdef inline void affine_gradient(
     floating *db,           # OUT (rows,)
     Py_ssize_t n, Py_ssize_t n_inputs, Py_ssize_t n_outputs, Py_ssize_t rows,
     bint accumulate,        # add to what dW and db hold
-    int *rest,              # as for product, of a_in
-    int *rest_delta,        # and of delta
+    look_t *look,           # as for product, of a_in
+    look_t *look_delta,     # and of delta
     bint in_parts,          # as for affine_forward
-    floating *work,         # the same, and TURNED n_outputs elements more with rest
+    floating *work,         # the same, and TURNED n_outputs elements more with look
 ) noexcept nogil:
     """∂C/∂W = δᵀ a_in, ∂C/∂b = Σ_i δ_i; dW and db overlap nothing."""
     if floating is float:
         gradient(<vf32 *> delta, n_outputs, <vf32 *> a_in, <vf32 *> dW, <vf32 *> db, n, n_inputs,
-                 rows, accumulate, rest, rest_delta, in_parts, <vf32 *> work)
+                 rows, accumulate, look, look_delta, in_parts, <vf32 *> work)
     else:
         gradient(<vf64 *> delta, n_outputs, <vf64 *> a_in, <vf64 *> dW, <vf64 *> db, n, n_inputs,
-                 rows, accumulate, rest, rest_delta, in_parts, <vf64 *> work)
+                 rows, accumulate, look, look_delta, in_parts, <vf64 *> work)

@@ -9,7 +9,7 @@ from bpcore._math.few_outputs cimport suits_lanes
 from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
 from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, packed_t, parts_pay
 from bpcore._math.product cimport WORK
-from bpcore._math.skip cimport SKIP_WORK
+from bpcore._math.skip cimport SKIP_WORK, look_t
 from bpcore._math.vector cimport LANES_F32, LANES_F64, TILE_ROWS
 
 
@@ -50,7 +50,7 @@ cdef struct dense_t:
     bint sparse   # a_in may be mostly zeros: X, or what relu gives
     bint watched  # forward looks whether a_in is finite, and
     bint unclean  # that it once was not
-    int rests[LOOKS]  # for how many products it is not
+    look_t looks[LOOKS]  # for the zeros of what may have many
     void *work    # room of work_size elements for a product, or NULL
     void *panels  # W's columns in the panels of forward's tiles, or NULL
     void *V        # where Wᵀ lies for a first layer that goes by columns, or is to; else NULL

@@ -4,55 +4,6 @@
 
 #include "vector_parts.h"
 
-/* What skipping costs, in the multiply-adds of a tile, fitted to shapes, batches and shares of zeros
- * on an Intel Xeon (NEON: reckoned): a multiply-add whose vector comes from the first-level cache
- * (LOADED; SSE2 has none, and hides the load better); a sum's wait for the one before, shared by a
- * panel's vectors (WAITING); a row's start and the end of its bits in a panel, which no processor
- * foresees (ENDING); a vector of B copied into a panel (COPIED), or turned round (COLUMNS), shared by
- * all rows; an element of A looked at (LOOKED), and turned round (TURNED_ROUND). And what the tiles spend
- * beside: on starting and ending one (SHORT), and on turning a vector of B round (TILE_COLUMNS). */
-#if defined(VECTORS_AVX512)
-#define LOADED 1.48
-#define WAITING 0.0
-#define ENDING 23.0
-#define COPIED 4.5
-#define COLUMNS 6.8
-#define LOOKED 0.83
-#define TURNED_ROUND 0.67
-#define SHORT 2.1
-#define TILE_COLUMNS 1.9
-#elif defined(VECTORS_AVX2)
-#define LOADED 1.09
-#define WAITING 1.85
-#define ENDING 34.7
-#define COPIED 2.35
-#define COLUMNS 2.55
-#define LOOKED 0.98
-#define TURNED_ROUND 0.77
-#define SHORT 0.3
-#define TILE_COLUMNS 0.77
-#elif defined(VECTORS_SSE)
-#define LOADED 0.93
-#define WAITING 1.6
-#define ENDING 7.1
-#define COPIED 1.24
-#define COLUMNS 1.18
-#define LOOKED 1.1
-#define TURNED_ROUND 0.32
-#define SHORT 0.0
-#define TILE_COLUMNS 1.26
-#else
-#define LOADED 1.25
-#define WAITING 0.0
-#define ENDING 19.0
-#define COPIED 3.0
-#define COLUMNS 1.0
-#define LOOKED 0.3
-#define TURNED_ROUND 0.6
-#define SHORT 0.0
-#define TILE_COLUMNS 1.0
-#endif
-
 /* The lanes that are not 0. */
 #if defined(VECTORS_AVX512)
 static inline unsigned nonzero_lanes_f32(vf32 x) {

@@ -12,7 +12,7 @@ from bpcore._math.pack cimport (
     FEW, copy_short, crowds, pack_columns, pack_rows, scatters, transpose,
 )
 from bpcore._math.shallow cimport SHALLOW
-from bpcore._math.skip cimport found, looks, skipping_cost, skipping_product
+from bpcore._math.skip cimport look_t, looks, skipping_cost, skipping_product
 from bpcore._math.tile cimport tile_rows
 from bpcore._math.vector cimport TILE_ROWS, TILE_VECTORS, ZEROS, at, lanes, vec, vf32
 
@@ -155,13 +155,17 @@ cdef inline void product(
     bint by_columns,  # B[k, j] at j ldb + k, else at k ldb + j; a constant at every call
     const vec *packed_b,  # what pack_panels made of B, or NULL
     Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
-    int *rest,        # how long to rest before A is looked through for zeros; NULL: it has few
-    vec *work,        # room for WORK, SKIP_WORK elements with rest; NULL: A stays where it lies
+    look_t *look,     # for A's zeros, or NULL: it has few
+    vec *work,        # room for WORK, SKIP_WORK elements with look; NULL: A stays where it lies
 ) noexcept nogil:
     """C = init + A B; c may be init."""
-    if work != NULL and looks(rest) and found(
-            rest, skipping_cost(a, a_row, a_step, b, ldb, by_columns, rows, columns, depth, rows,
-                                1)) < 1:
+    cdef bint skips = False
+    if work != NULL and look != NULL:
+        if looks(look):
+            look.cost = skipping_cost(a, a_row, a_step, b, ldb, by_columns, rows, columns, depth,
+                                      rows, 1)
+        skips = look.cost < 1
+    if skips:
         skipping_product(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, by_columns, rows,
                          columns, depth, work)
     else:

@@ -22,16 +22,21 @@ from bpcore._math.vector cimport (
     ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, vf32,
 )
 
+cdef extern from "skip_costs.h" nogil:
+    ctypedef struct skip_costs_t:
+        double loaded
+        double waiting
+        double ending
+        double copied
+        double columns
+        double looked
+        double turned_round
+        double short_
+        double tile_columns
+    skip_costs_t skip_costs
+    void choose_skip_costs(bint halves)
+
 cdef extern from "nonzeros.h" nogil:
-    const double LOADED
-    const double WAITING
-    const double ENDING
-    const double COPIED
-    const double COLUMNS
-    const double LOOKED
-    const double TURNED_ROUND
-    const double SHORT
-    const double TILE_COLUMNS
     uint64_t nonzeros_f32(const float *p, int count)
     uint64_t nonzeros_f64(const double *p, int count)
     int lowest_bit(uint64_t bits)
@@ -58,8 +63,12 @@ cdef enum:
     SKIP_WORK = SKIP_ROWS * SKIP_DEPTH  # elements of `work`
     SKIP_BITS = 16 * SKIP_ROWS  # words: a panel has 64 k or more, and up to two words for them
     LOOK_ROWS = 8            # samples that share_of_nonzeros looks at
-    RESTS = 7                # times that nobody looks after a look that found too few zeros
-    TOO_FEW = 120            # hundredths of the tiles' time that skipping them would take
+    RESTS = 7                # times that nobody looks after a look
+
+
+cdef struct look_t:  # for the zeros of what a layer multiplies
+    int rest     # for how many products nobody looks, and
+    double cost  # the last look's skipping_cost is remembered
 
 
 cdef inline uint64_t nonzeros(const vec *p, int count) noexcept nogil:
@@ -105,22 +114,14 @@ cdef inline double share_of_nonzeros(
     return found / <double> (looks * units)
 
 
-cdef inline bint looks(int *rest) noexcept nogil:
-    """Whether to look for zeros this time; not for a while after a look that found too few. A look
-    takes 2 % of a small step, and from one to the next a layer hardly changes."""
-    if rest == NULL:
+cdef inline bint looks(look_t *look) noexcept nogil:
+    """Whether to look for zeros this time: not for a while after a look. One takes some 2 % of a
+    small step, and from one to the next a layer hardly changes."""
+    if look.rest > 0:
+        look.rest -= 1
         return False
-    if rest[0] > 0:
-        rest[0] -= 1
-        return False
+    look.rest = RESTS
     return True
-
-
-cdef inline double found(int *rest, double cost) noexcept nogil:
-    """The cost that a look has found, remembered."""
-    if 100 * cost > TOO_FEW:
-        rest[0] = RESTS
-    return cost
 
 
 cdef inline double skipping_cost(
@@ -134,34 +135,34 @@ cdef inline double skipping_cost(
 
     2 where A need not be looked at, since it cannot pay.
 
-    Counted in multiply-adds of a vector of columns: a nonzero element costs LOADED for each, and
-    WAITING once; a row starts and ends once for every panel and its k; a vector of B is copied once
-    for all rows; A is looked through, and turned round if need be, once for all panels. The tiles
-    too spend more than their multiply-adds: see nonzeros.h.
+    Counted in multiply-adds of a vector of columns: a nonzero element costs `loaded` for each, and
+    `waiting` once; a row starts and ends once for every panel and its k; a vector of B is copied
+    once for all rows; A is looked through, and turned round if need be, once for all panels. The
+    tiles too spend more than their multiply-adds: see skip_costs.h.
     """
     cdef bint turned = a_step != 1
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
     cdef Py_ssize_t wide
-    cdef double cost, share, tiles, copying = COPIED
+    cdef double cost, share, tiles, copying = skip_costs.copied
     if columns <= lanes(a) or rows < 8 or depth < 8:
         return 2
     wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
-    tiles = 1 + SHORT / depth
+    tiles = 1 + skip_costs.short_ / depth
     if by_columns:
-        copying = COLUMNS
-        tiles += TILE_COLUMNS / at_once
+        copying = skip_costs.columns
+        tiles += skip_costs.tile_columns / at_once
     elif is_panel(b, ldb, columns):
         copying = 0
     over = over / tiles
-    cost = over * (ENDING / (wide * depth_of(wide, depth)) + copying / at_once
-                   + (LOOKED + (TURNED_ROUND if turned else 0)) / vectors)
+    cost = over * (skip_costs.ending / (wide * depth_of(wide, depth)) + copying / at_once
+                   + (skip_costs.looked + (skip_costs.turned_round if turned else 0)) / vectors)
     if cost >= 1:
         return 2
     if turned:
         share = share_of_nonzeros(a, a_step, depth, rows)
     else:
         share = share_of_nonzeros(a, a_row, rows, depth)
-    return cost + over * (LOADED + WAITING / wide) * share
+    return cost + over * (skip_costs.loaded + skip_costs.waiting / wide) * share
 
 
 cdef inline void skip_row(
