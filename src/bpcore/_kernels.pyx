@@ -42,6 +42,7 @@ from bpcore._math.activation_lanes cimport activated, derived, derived_in_lanes,
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient, tiled_outputs
 from bpcore._math.batch cimport batch_share, block_rows, fetch, gather, label_row, row
 from bpcore._math.columns cimport ahead_t, descent_by_columns, product_by_columns, turn
+from bpcore._math.costs cimport choose_costs
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.elementary cimport log1p_unit, log_
 from bpcore._math.finite cimport all_finite, all_within
@@ -57,7 +58,7 @@ from bpcore._math.network cimport (
 )
 from bpcore._math.row_sums cimport add_row_sums, sum_of_losses
 from bpcore._math.shallow cimport ends_with_init, shallow_panel
-from bpcore._math.skip cimport choose_skip_costs, look_t, share_of_nonzeros, skip_panel
+from bpcore._math.skip cimport look_t, share_of_nonzeros, skip_panel
 from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, leave_processor, meet, member_t, set_flag, set_flag_if,
     share_begin, share_end, slice_count, team_size, this_processor, wait_briefly, wait_while,
@@ -101,7 +102,7 @@ RULES = {"SGD": SGD, "Adam": ADAM, "RMSProp": RMSPROP, "Adagrad": ADAGRAD, "Rpro
 
 def work_in_halves(bint halves):
     """Tell these kernels whether the processor works on a vector of 64 bytes in two halves."""
-    choose_skip_costs(halves)
+    choose_costs(halves)
 
 
 include "_core/narrow.pxi"

@@ -84,8 +84,8 @@ def levels_from_registers(registers: Registers) -> tuple[str, ...]:
 def works_in_halves(registers: Registers) -> bool:
     """Return whether a processor with these registers works on a vector of 64 bytes in two halves.
 
-    That is AMD's family 0x19, of which Zen 4 has AVX-512: products that pass over zeros pay more
-    often there.
+    That is AMD's family 0x19, of which Zen 4 has AVX-512. There it pays more often to pass over
+    zeros, and less often to copy what is to be read several times.
 
     Parameters
     ----------

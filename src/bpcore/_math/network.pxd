@@ -4,9 +4,10 @@ from cython cimport floating
 from bpcore._math.activation cimport derivative_takes_z, is_often_zero
 from bpcore._math.affine cimport TURNED
 from bpcore._math.columns cimport ahead_t
+from bpcore._math.costs cimport costs
 from bpcore._math.dots cimport cost_of_dots, dot_groups, thin_columns
 from bpcore._math.few_outputs cimport suits_lanes
-from bpcore._math.pack cimport FAR_BYTES, PAGE_BYTES
+from bpcore._math.pack cimport PAGE_BYTES
 from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, packed_t, parts_pay
 from bpcore._math.product cimport WORK
 from bpcore._math.skip cimport SKIP_WORK, look_t
@@ -144,7 +145,7 @@ cdef inline Py_ssize_t work_size(const dense_t *layer, const floating *p) noexce
     """Elements of `work`, whatever the batch: none unless rows of the layer's matrices lie far
     apart, may hold zeros to skip, or are computed in parts."""
     cdef Py_ssize_t size = sizeof(p[0]), width = vector_length(p), room = 0
-    if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size >= FAR_BYTES:
+    if layer.n_inputs * size % PAGE_BYTES == 0 or layer.n_outputs * size >= costs.far_bytes:
         room = WORK
     if is_often_zero(layer.activation) and layer.n_inputs > width:
         room = SKIP_WORK

@@ -1,4 +1,5 @@
 """Copies that lie in the order in which a product reads them."""
+from bpcore._math.costs cimport costs
 from bpcore._math.vector cimport (
     at, block_side, copy_element, element_size, lanes, load, load_part, store, store_part,
     transpose_block, vec, vf32, zero,
@@ -16,8 +17,7 @@ cdef extern from "panel.h" nogil:
 
 cdef enum:
     PAGE_BYTES = 4096
-    FAR_BYTES = 1024  # between rows that are better copied than read several times,
-    FEW = 24          # but for these few
+    FEW = 24  # rows, which are read where they lie, however far apart
 
 
 cdef inline bint crowds(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexcept nogil:
@@ -27,7 +27,7 @@ cdef inline bint crowds(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexc
 
 cdef inline bint scatters(const vec *p, Py_ssize_t stride, Py_ssize_t count) noexcept nogil:
     """Whether to read `count` rows one after the other is to jump from page to page."""
-    return count > FEW and stride * element_size(p) >= FAR_BYTES
+    return count > FEW and stride * element_size(p) >= costs.far_bytes
 
 
 cdef inline void copy_row(const vec *source, vec *to, Py_ssize_t count) noexcept nogil:

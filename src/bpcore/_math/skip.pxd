@@ -16,25 +16,12 @@ data, on a block or on a thread.
 """
 from libc.stdint cimport uint64_t
 
+from bpcore._math.costs cimport costs
 from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
 from bpcore._math.shallow cimport ends_with_init
 from bpcore._math.vector cimport (
     ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, vf32,
 )
-
-cdef extern from "skip_costs.h" nogil:
-    ctypedef struct skip_costs_t:
-        double loaded
-        double waiting
-        double ending
-        double copied
-        double columns
-        double looked
-        double turned_round
-        double short_
-        double tile_columns
-    skip_costs_t skip_costs
-    void choose_skip_costs(bint halves)
 
 cdef extern from "nonzeros.h" nogil:
     uint64_t nonzeros_f32(const float *p, int count)
@@ -138,31 +125,31 @@ cdef inline double skipping_cost(
     Counted in multiply-adds of a vector of columns: a nonzero element costs `loaded` for each, and
     `waiting` once; a row starts and ends once for every panel and its k; a vector of B is copied
     once for all rows; A is looked through, and turned round if need be, once for all panels. The
-    tiles too spend more than their multiply-adds: see skip_costs.h.
+    tiles too spend more than their multiply-adds: see costs.h.
     """
     cdef bint turned = a_step != 1
     cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
     cdef Py_ssize_t wide
-    cdef double cost, share, tiles, copying = skip_costs.copied
+    cdef double cost, share, tiles, copying = costs.copied
     if columns <= lanes(a) or rows < 8 or depth < 8:
         return 2
     wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
-    tiles = 1 + skip_costs.short_ / depth
+    tiles = 1 + costs.beginning / depth
     if by_columns:
-        copying = skip_costs.columns
-        tiles += skip_costs.tile_columns / at_once
+        copying = costs.columns
+        tiles += costs.tile_columns / at_once
     elif is_panel(b, ldb, columns):
         copying = 0
     over = over / tiles
-    cost = over * (skip_costs.ending / (wide * depth_of(wide, depth)) + copying / at_once
-                   + (skip_costs.looked + (skip_costs.turned_round if turned else 0)) / vectors)
+    cost = over * (costs.ending / (wide * depth_of(wide, depth)) + copying / at_once
+                   + (costs.looked + (costs.turned_round if turned else 0)) / vectors)
     if cost >= 1:
         return 2
     if turned:
         share = share_of_nonzeros(a, a_step, depth, rows)
     else:
         share = share_of_nonzeros(a, a_row, rows, depth)
-    return cost + over * (skip_costs.loaded + skip_costs.waiting / wide) * share
+    return cost + over * (costs.loaded + costs.waiting / wide) * share
 
 
 cdef inline void skip_row(
