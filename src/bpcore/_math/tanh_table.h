@@ -1,13 +1,16 @@
-/* tanh of a block of numbers through a table that AVX-512 looks up in registers.
+/* tanh of a block of numbers through tables that AVX-512 looks up in registers; tools/fit_tanh.py
+ * prints them and the constants.
  *
- * u = |x| falls into one of 32 stretches, eight of equal length between two powers of two of u + 5/8
- * (float64: 16, four between two of u + 3/2), so that the upper bits of that number are the stretch's
- * index. In each, tanh u is a polynomial of degree 4 (14) in t, the distance from the stretch's
- * beginning: a table's rows are the beginnings, tanh there, then the first derivative, ..., fitted by
- * tools/fit_tanh.py. The polynomial from 0 begins with 0 + 1 t, so that small x keep their relative
- * precision; where tanh rounds to 1, so does the last.
- * No division, and 16 instructions in all: half of the time of one with it (float64: 36, three
- * quarters). To 1.30 ulp over all floats (1.01 of 100 million sampled).
+ * float32: u = |x| falls into one of 32 stretches, eight of equal length between two powers of two of
+ * u + 5/8, so that the upper bits of that number are the stretch's index. In each, tanh u is a
+ * polynomial of degree 4 in t, the distance from the stretch's beginning: a table's rows are the
+ * beginnings, tanh there, then the first derivative, .... The polynomial from 0 begins with 0 + 1 t, so
+ * that small x keep their relative precision; where tanh rounds to 1, so does the last. No division,
+ * and 16 instructions in all: half of the time of one with it. To 1.30 ulp over all floats.
+ *
+ * float64: u - u^3 p(u^2) / q(u^2) below 3/4, 1 - 2 / (e^(2u) + 1) from there, with one division for
+ * both. e^(2u) = 2^(k/16) e^(2v) with v = u - k ln 2 / 32, at most ln 2 / 64, for which a polynomial of
+ * degree 6 will do; the sixteenths of a power of two are looked up. To 1.3 ulp.
  */
 #ifndef BPCORE_TANH_TABLE_H
 #define BPCORE_TANH_TABLE_H
@@ -56,90 +59,12 @@ static const float TANH_F32[6][32] __attribute__((aligned(64))) = {
       0.10905052f, 0.0753571615f, 0.0323033631f, 0.0250743032f, -0.00147711113f, -0.0132458294f},
 };
 
-static const double TANH_F64[16][16] __attribute__((aligned(64))) = {
-    {0.5, 1, 1.5, 2, 2.5, 3.5, 4.5, 5.5, 6.5, 8.5, 10.5, 12.5, 14.5, 18.5, 0, 0.25},
-    {0.46211715726000974, 0.76159415595576485, 0.9051482536448664, 0.9640275800758169,
-      0.98661429815143031, 0.99817789761119868, 0.99975321084802748, 0.99996659715630376,
-      0.9999954793514042, 0.99999991720124903, 0.99999999848348786, 0.99999999997222411,
-      0.9999999999994913, 0.99999999999999978, 0, 0.24491866240370913},
-    {0.78644773296593973, 0.41997434161403624, 0.1807066389236604, 0.070650824853159017,
-      0.026592226683157243, 0.0036408847204910211, 0.00049351739906663516,
-      6.6804571649319928e-05, 9.041276754408343e-06, 1.6559749634823208e-07,
-      3.0330279224587564e-09, 5.5552123177896871e-11, 1.0164533189125851e-12,
-      2.1397497211635649e-15, 1, 0.94001484880637698},
-    {-0.3634309906934603, -0.31985000422543214, -0.16356629864477129, -0.068109343713101941,
-      -0.026236271065150151, -0.0036342506558998495, -0.00049339560462020719,
-      -6.6802340467040291e-05, -9.0412358592913265e-06, -1.6559750846247225e-07,
-      -3.0331022831838538e-09, -5.5559007999042295e-11, -1.0069310037662927e-12,
-      -1.9044970965112057e-14, -1.7180726518694983e-17, -0.23022717940911092},
-    {-0.094201547947496286, 0.10360444682565351, 0.087816203303845472, 0.042109010831963632,
-      0.017021004599358954, 0.0024140004419731611, 0.00032876804580284189,
-      4.4531923825658582e-05, 6.0274358160874667e-06, 1.103985653219505e-07,
-      2.0227749778177932e-09, 3.7104775660678161e-11, 6.2713556885961734e-13,
-      9.1073842019129776e-14, -0.33333333333332787, -0.25695135011953762},
-    {0.16467581219322594, 0.027712126237556086, -0.024964584350304957, -0.017891132866743101,
-      -0.008047742788547212, -0.00119818503412216, -0.0001642217665219019,
-      -2.2263045419429407e-05, -3.0136617203657138e-06, -5.5200572193229737e-08,
-      -1.0151817568507925e-09, -1.8903679348372574e-11, -1.9840958924098547e-13,
-      -2.4994107805336674e-13, -6.0903540110177779e-13, 0.13967457474557363},
-    {-0.027222331393345546, -0.046307438454748537, -0.0026597033287186836, 0.004781221860263609,
-      0.0028572880549208738, 0.00047224378275726147, 6.5559325698422456e-05,
-      8.9032378297818619e-06, 1.2054141750634773e-06, 2.2084585596791634e-08,
-      4.1882103900417979e-10, 8.7418035576987842e-12, -1.0747485743416628e-13,
-      4.3156538819934749e-13, 0.13333333336770797, 0.072330740807064073},
-    {-0.050388943797608422, 0.018922264510228083, 0.0070940436926459453,
-      -0.00015901463805390099, -0.0007194874174338183, -0.00015275045916754323,
-      -2.1768535575668117e-05, -2.9679756388614178e-06, -4.0175668030535421e-07,
-      -7.3712138211472766e-09, -1.6807165218149541e-10, -5.5494824336309056e-12,
-      2.353686000968043e-13, -4.9792270647410376e-13, -1.14943583562124e-09,
-      -0.069389157188406311},
-    {0.028607533106575777, 0.002438477386260299, -0.0039649237579221716,
-      -0.00065449207596137554, 7.9387429169858211e-05, 4.0999635416815632e-05,
-      6.176202241133064e-06, 8.5279112388452855e-07, 1.1473462012240981e-07,
-      2.1208141435450497e-09, 9.1744763230665066e-11, 5.6341922237184782e-12,
-      -2.1160242835555445e-13, 3.9833034636788752e-13, -0.053968229149553973,
-      -0.014819503452481987},
-    {0.0079713082355260603, -0.0068723846662135527, 0.0010127415334036055, 0.000431695034992489,
-      3.8205615659002231e-05, -8.949821471780019e-06, -1.5326625868346093e-06,
-      -2.2536324282307754e-07, -2.8625385769271988e-08, -5.4585147913683383e-10,
-      -6.9899750683867264e-11, -5.7573876199107549e-12, 1.2393120282275631e-13,
-      -2.2552388521847937e-13, -3.6409559117740616e-07, 0.030391754687733908},
-    {-0.013314627447599014, 0.0032608612573169276, 0.00020690838697678312,
-      -0.00016938979573441384, -3.1087718443185534e-05, 1.4330423938358778e-06,
-      3.5042938563629892e-07, 6.9618985190070297e-08, 6.3077889394571123e-09,
-      1.3281679516362558e-10, 5.0774658046968042e-11, 4.5430919604262999e-12,
-      -5.0618921279963354e-14, 9.1000660798479503e-14, 0.02187322675843812,
-      -0.00042495378286911648},
-    {0.0015052812880220891, 0.00011260206712735216, -0.00036736773356816819,
-      4.623025788730506e-05, 1.3481313540498486e-05, -8.4875420479190598e-08,
-      -8.8474594537318036e-08, -3.542255610209608e-08, -1.2241821429935168e-09,
-      -3.2271773814028898e-11, -2.8215088158680476e-11, -2.5814183107942219e-12,
-      1.453663402438342e-14, -2.6000163946787512e-14, -2.7248079315639408e-05,
-      -0.010652244734238533},
-    {0.0053842125569434282, -0.0010478719434279336, 0.00022164719539543863,
-      -1.4021091358390193e-05, -4.2561106105481539e-06, -4.2576460870630886e-08,
-      3.1344854654554213e-08, 2.2327870044132764e-08, 2.0343506317112469e-10,
-      7.6141547933998622e-12, 1.1058037391993362e-11, 1.0185986336698423e-12,
-      -2.879892860378838e-15, 5.1383699597465358e-15, -0.0087221278006692649,
-      -0.0018617800663180196},
-    {-0.0041834530629572524, 0.00066343722767288533, -9.4510173766935927e-05,
-      1.1158566081513735e-05, 9.954489940260112e-07, 1.8291104951465907e-08,
-      -1.2484501333440337e-08, -1.1011031397869128e-08, -2.699257684766712e-11,
-      -1.5045701259513138e-12, -2.866387533281597e-12, -2.6467625852663626e-13,
-      3.748763502039596e-16, -6.6798793029698484e-16, -0.00051174165529373032,
-      0.013514847620686731},
-    {0.0013315532905023206, -0.00020318819224967726, 3.1628269257899535e-05,
-      -7.9987415401858997e-06, -1.5717151215547142e-07, -3.5532000487931965e-09,
-      3.5722321339916497e-09, 3.3409104927248228e-09, 2.4891670317372571e-12,
-      2.0093814097649957e-13, 4.4042342235379572e-13, 4.070918090087196e-14,
-      -2.8858763950093838e-17, 5.1383679524942958e-17, 0.0048451509888715527,
-      -0.013935137808581004},
-    {-0.00014953090783781847, 2.5674351986517754e-05, -6.436703248539159e-06,
-      2.4539773176302737e-06, 1.2586665012988869e-08, 2.9843453728438542e-10,
-      -4.8260465182283207e-10, -4.5873828682654453e-10, -1.1645534562024363e-13,
-      -1.2843718121480936e-14, -3.0355454561658843e-14, -2.8071895119224081e-15,
-      9.9561211222270087e-19, -1.7718508563008693e-18, -0.0019108781857267837,
-      0.0064667432496509957},
+/* The bits of 2^(j/16), less j << 48: k << 48 added makes those of 2^(k/16), where j = k mod 16. */
+static const int64_t SIXTEENTHS_F64[16] __attribute__((aligned(64))) = {
+    0x3ff0000000000000, 0x3fefb5586cf9890f, 0x3fef72b83c7d517b, 0x3fef387a6e756238,
+    0x3fef06fe0a31b715, 0x3feedea64c123422, 0x3feebfdad5362a27, 0x3feeab07dd485429,
+    0x3feea09e667f3bcd, 0x3feea11473eb0187, 0x3feeace5422aa0db, 0x3feec49182a3f090,
+    0x3feee89f995ad3ad, 0x3fef199bdd85529c, 0x3fef5818dcfba487, 0x3fefa4afa2a490da,
 };
 
 #define EACH for (int v = 0; v < vectors; v++)
@@ -168,29 +93,47 @@ static inline __attribute__((always_inline)) void tanh_vectors_f32(
 }
 #undef LOOKED_UP
 
-#define LOOKED_UP(row) \
-    _mm512_permutex2var_pd(_mm512_load_pd(table[row]), index[v], \
-                           _mm512_load_pd(table[row] + 8))
+#define ALL(number) _mm512_set1_pd(number)
 static inline __attribute__((always_inline)) void tanh_vectors_f64(
     const vf64 *z, vf64 *a, const int vectors)
 {
-    const __m512d offset = _mm512_set1_pd(1.5), largest = _mm512_set1_pd(20.0);
+    const __m512d low = _mm512_load_pd(SIXTEENTHS_F64), high = _mm512_load_pd(SIXTEENTHS_F64 + 8);
+    const __m512d whole = ALL(6755399441055744.0); /* a sum with it is rounded to an integer */
+    const __m512d one = ALL(1.0), two = ALL(2.0);
     const __m512i sign = _mm512_set1_epi64((int64_t)0x8000000000000000);
-    __m512d u[4], t[4], p[4];
+    __m512d u[4], k[4], square[4], s[4], p[4], q[4], t[4];
     __m512i index[4];
-    EACH u[v] = _mm512_min_pd(largest, _mm512_abs_pd((__m512d)z[v])); /* in this order NaN stays */
-    EACH index[v] = _mm512_castpd_si512(u[v] + offset);
-    EACH index[v] = _mm512_srli_epi64(index[v], 50); /* its low 4 bits count */
-    const double (*table)[16] = TANH_F64;
-    __asm__("" : "+r"(table)); /* or the compiler moves them to the stack, one after the other */
-    EACH t[v] = u[v] - LOOKED_UP(0);
-    EACH p[v] = LOOKED_UP(15);
-    _Pragma("GCC unroll 14") for (int row = 14; row > 0; row--)
-        EACH p[v] = _mm512_fmadd_pd(p[v], t[v], LOOKED_UP(row));
+    __mmask8 near[4];
+    EACH u[v] = _mm512_min_pd(ALL(20.0), _mm512_abs_pd((__m512d)z[v])); /* in this order NaN stays */
+    EACH near[v] = _mm512_cmp_pd_mask(u[v], ALL(0.75), _CMP_LT_OQ);
+    /* q = e^(2u) + 1 */
+    EACH k[v] = _mm512_fmadd_pd(u[v], ALL(46.16624130844683), whole);
+    EACH index[v] = _mm512_castpd_si512(k[v]); /* its low 4 bits count, and for the exponent all */
+    EACH k[v] = k[v] - whole;
+    EACH t[v] = _mm512_fnmadd_pd(k[v], ALL(0.02166084939249829), u[v]);
+    EACH s[v] = _mm512_permutex2var_pd(low, index[v], high);
+    EACH s[v] = _mm512_castsi512_pd(_mm512_add_epi64(
+        _mm512_castpd_si512(s[v]), _mm512_slli_epi64(index[v], 48)));
+    EACH p[v] = _mm512_fmadd_pd(ALL(0.08889000602019409), t[v], ALL(0.2666703904413239));
+    EACH p[v] = _mm512_fmadd_pd(p[v], t[v], ALL(0.6666666666175276));
+    EACH p[v] = _mm512_fmadd_pd(p[v], t[v], ALL(1.333333333224135));
+    EACH p[v] = _mm512_fmadd_pd(p[v], t[v], ALL(2.0000000000000004));
+    EACH p[v] = _mm512_fmadd_pd(p[v], t[v], two);
+    EACH q[v] = _mm512_fmadd_pd(s[v], p[v] * t[v], s[v] + one);
+    /* near 0: u^3 p(u^2) and q(u^2) */
+    EACH square[v] = u[v] * u[v];
+    EACH p[v] = _mm512_fmadd_pd(ALL(0.00019890457740888396), square[v], ALL(0.02049262271569582));
+    EACH p[v] = _mm512_fmadd_pd(p[v], square[v], ALL(0.33333333333333326));
+    EACH t[v] = _mm512_fmadd_pd(ALL(0.0002062408729233731), square[v], ALL(0.02328309908674414));
+    EACH t[v] = _mm512_fmadd_pd(t[v], square[v], ALL(0.46147786814706604));
+    EACH t[v] = _mm512_fmadd_pd(t[v], square[v], one);
+    EACH p[v] = _mm512_mask_mul_pd(two, near[v], u[v] * square[v], p[v]);
+    EACH q[v] = _mm512_mask_blend_pd(near[v], q[v], t[v]);
+    EACH p[v] = _mm512_mask_blend_pd(near[v], one, u[v]) - p[v] / q[v];
     EACH a[v] = (vf64)_mm512_castsi512_pd(_mm512_ternarylogic_epi64( /* p with z's sign */
         _mm512_castpd_si512(p[v]), _mm512_castpd_si512((__m512d)z[v]), sign, 0xf8));
 }
-#undef LOOKED_UP
+#undef ALL
 
 #undef EACH
 

@@ -1,4 +1,4 @@
-"""tanh of a block of numbers where the level has a table for it: see tanh_table.h."""
+"""tanh of a block of numbers where the level has tables for it: see tanh_table.h."""
 from bpcore._math.vector cimport lanes, load, load_part, store, store_part, vec, vf32, vf64
 
 cdef extern from "tanh_table.h" nogil:
