@@ -81,7 +81,9 @@ def float32():
 
 
 def chebyshev_nodes(low, high, count):
-    return [(low + high + (high - low) * cos(pi * (k + mpf(0.5)) / count)) / 2 for k in range(count)]
+    return [
+        (low + high + (high - low) * cos(pi * (k + mpf(0.5)) / count)) / 2 for k in range(count)
+    ]
 
 
 def value(coefficients, x):

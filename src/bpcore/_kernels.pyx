@@ -40,11 +40,12 @@ from bpcore._math.activation cimport (
 )
 from bpcore._math.activation_lanes cimport activated, derived, derived_in_lanes, in_lanes
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient, tiled_outputs
-from bpcore._math.batch cimport batch_share, block_rows, fetch, gather, label_row, row
+from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
 from bpcore._math.columns cimport ahead_t, descent_by_columns, product_by_columns, turn
 from bpcore._math.costs cimport choose_costs
 from bpcore._math.dots cimport product_of_dots
 from bpcore._math.elementary cimport log1p_unit, log_
+from bpcore._math.fetch cimport fetch
 from bpcore._math.finite cimport all_finite, all_within
 from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,

@@ -27,13 +27,13 @@ cdef inline void fetch_row(
     cdef Py_ssize_t x_size = t.net.layers[0].n_inputs * itemsize
     cdef Py_ssize_t y_size = t.net.layers[t.net.n_layers - 1].n_outputs * itemsize
     if with_x:
-        fetch(<const char *> data.X + i * x_size, x_size)
+        fetch(<const char *> data.X + i * x_size, x_size, False)
     if data.Y != NULL:
-        fetch(<const char *> data.Y + i * y_size, y_size)
+        fetch(<const char *> data.Y + i * y_size, y_size, False)
     if data.labels != NULL:
-        fetch(data.labels + i, sizeof(data.labels[0]))
+        fetch(data.labels + i, sizeof(data.labels[0]), False)
     if data.weight != NULL:
-        fetch(<const char *> data.weight + i * itemsize, itemsize)
+        fetch(<const char *> data.weight + i * itemsize, itemsize, False)
 
 
 cdef inline Py_ssize_t rows_soon(const training_t *t, Py_ssize_t itemsize) noexcept nogil:
@@ -86,9 +86,9 @@ cdef void fetch_rows(
     cdef Py_ssize_t y_size = t.net.layers[t.net.n_layers - 1].n_outputs * itemsize
     if data.order == NULL:
         if not fetches_rows(&t.net.layers[0]):
-            fetch(<const char *> data.X + first * x_size, (last - first) * x_size)
+            fetch(<const char *> data.X + first * x_size, (last - first) * x_size, False)
         if data.Y != NULL and (last - first) * y_size >= Y_BYTES:
-            fetch(<const char *> data.Y + first * y_size, (last - first) * y_size)
+            fetch(<const char *> data.Y + first * y_size, (last - first) * y_size, False)
         return
     for i in range(first, last):
         fetch_row(t, data, data.order[i], itemsize, t.net.layers[0].ahead.X == NULL)

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from bpcore._math.network cimport MANY, keeps_z, network_t, products_in_parts
 from bpcore._math.pack cimport copy_row
-from bpcore._math.vector cimport TILE_ROWS, prefetch, take_effect, vf32, vf64
+from bpcore._math.vector cimport TILE_ROWS, vf32, vf64
 
 cdef enum:
     BLOCK_BYTES = 131072  # of activations in a block of training: close to the first-level cache
@@ -24,16 +24,6 @@ cdef inline const int64_t *label_row(const int64_t *p, Py_ssize_t i) noexcept no
     if p == NULL:
         return p
     return p + i
-
-
-cdef inline void fetch(const void *p, Py_ssize_t size) noexcept nogil:
-    """So many bytes on their way into the cache, line by line"""
-    cdef const char *line = <const char *> (<size_t> p // 64 * 64)
-    cdef const char *end = <const char *> p + size
-    while line < end:
-        prefetch(line)
-        line += 64
-    take_effect()
 
 
 cdef inline void gather(

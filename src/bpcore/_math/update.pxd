@@ -12,9 +12,10 @@ from libc.stdint cimport int32_t, int64_t
 
 from bpcore._math.adaptive cimport adam, by_root
 from bpcore._math.elementary cimport absolute, product
+from bpcore._math.fetch cimport fetch
 from bpcore._math.penalty cimport penalty_gradient, sign
 from bpcore._math.vector cimport (
-    bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits, prefetch_to_write, vec, vf32, vf64,
+    bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits, vec, vf32, vf64,
 )
 
 cdef enum:
@@ -56,13 +57,6 @@ cdef inline pace_t pace_of(const rule_t *rule, double learning_rate, double t) n
         pace.eta = learning_rate / (1 - decay(rule.beta_1, t))
         pace.correction = 1 / sqrt(1 - decay(rule.beta_2, t))
     return pace
-
-
-cdef inline void fetch_to_write(const void *p, Py_ssize_t size) noexcept nogil:
-    """So many bytes on their way into the cache, for this processor alone: see hints.h"""
-    cdef Py_ssize_t line
-    for line in range(0, size, 64):
-        prefetch_to_write(<const char *> p + line)
 
 
 cdef inline double decay(double beta, double t) noexcept nogil:
@@ -165,8 +159,8 @@ cdef inline double update(
             penalty_gradient(theta, g, count, 0, l2)
         while k < count:
             piece = min(<Py_ssize_t> PIECE, count - k)
-            fetch_to_write(theta + k + piece,
-                           min(<Py_ssize_t> PIECE, count - k - piece) * sizeof(theta[0]))
+            fetch(theta + k + piece, min(<Py_ssize_t> PIECE, count - k - piece) * sizeof(theta[0]),
+                  True)
             if rule.kind == RPROP:
                 rprop(theta + k, g + k, first + k, second + k, piece, rule)
             elif rule.momentum == 0:
