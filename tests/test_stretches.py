@@ -99,6 +99,23 @@ def test_a_state_that_a_callback_makes_large_takes_the_copy(level, rng, copies):
     assert np.isfinite(trainer.network.parameters).all()
 
 
+def test_a_late_divergence_goes_back_to_the_last_copy(level, rng, monkeypatch):
+    """Of the thirty steps of an epoch with a copy every ten, at the 26th."""
+    monkeypatch.setattr(stretches, "SNAPSHOT_SAMPLES", 40)
+    net = bp.mlp((6, 20, 3), "tanh", rng=0)
+    X, Y = rng.standard_normal((120, 6)), rng.standard_normal((120, 3))
+    Y[100:] = 1e30
+    trainer = bp.Trainer(net, bp.SGD(0.01, momentum=0.9), 4, shuffle=False)
+    with pytest.raises(bp.DivergenceError, match="step 26 of 30"):
+        trainer.run(X, Y)
+    assert trainer._snapshot.steps == 20
+    assert trainer.optimizer.steps == 25
+    after = net.parameters.copy()
+    again = bp.mlp((6, 20, 3), "tanh", rng=0)
+    bp.Trainer(again, bp.SGD(0.01, momentum=0.9), 4, shuffle=False).run(X[:100], Y[:100])
+    assert_array_equal(after, again.parameters)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize(
     "sizes, batch_size",  # the last two: several slices, and several blocks of one, are kept
