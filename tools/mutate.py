@@ -719,19 +719,7 @@ n <= t.block and t.slices == 1: => n <= t.block: ||| t.slices == 1:
 slices, way = t.slices, t.way if in_one else KEPT => slices, way = t.slices, t.way
 t.rule.kind == SGD and t.rule.momentum == 0: => t.rule.kind == SGD:
 way != KEPT and not isfinite(C) => way == ADDED and not isfinite(C)
-first, last, dW,\n => begin, last, dW,\n
-db + (first - begin), False, <floating> 1) => db, False, <floating> 1)
-+ first * layer.n_inputs\n            update_span => + begin * layer.n_inputs\n            update_span
-t.parameters + begin\n        update_span => t.parameters\n        update_span
-<floating *> t.second + first, count, l2) => <floating *> t.second, count, l2)
 C += t.slice_losses[s] => C = t.slice_losses[s]
-g[k] += other[k] => g[k] = other[k]
-copy_span(kept, first, count, False) => copy_span(kept, first, count - 1, False)
-finite &= span_is_finite(kept, first, count) => finite = span_is_finite(kept, first, count)
-t.finite[me.index] = finite => t.finite[0] = finite
-begin * layer.n_inputs\n    return => 0\n    return
-- theta + begin\n        return rows => - theta\n        return rows
-t.gradient + first, count, factor) => t.gradient, count, factor)
 add_gradients(t, me, p, slices) => pass
 1@ give_gradient(t, p, s) => give_gradient(t, p, 0)
 give_gradient(t, p, 0)\n        meet => meet
@@ -741,16 +729,6 @@ start = first + done if data.order == NULL => start = first if data.order == NUL
 if not net.fused:\n                dense_delta => if net.fused:\n                dense_delta
 m = n * (block + 1) // blocks - done => m = n * (block + 1) // blocks
 layer.n_inputs * layer.n_outputs, t.l1, t.l2) => layer.n_inputs, t.l1, t.l2)
-t.penalties = NAN  # => pass  #
-if by_arrays and me.threads == 1:\n => if by_arrays:\n
-if t.clip_norm != 0: => if False:
-first = step * data.batch_size => first = data.start * data.batch_size
-else data.samples - first\n => else data.samples - first - 1\n
-rate_of(data, step), => rate_of(data, data.start),
-0 if data.one_rate else step => 0
-data.counter + step - data.start, data.guard => data.counter, data.guard
-loss_sum[0] += C * total => loss_sum[0] += C
-weight_sum[0] += total => weight_sum[0] += 1
 
 src/bpcore/_core/optimizer.pxi
 c.nesterov = rule.get("momentum", 0.0), rule.get("nesterov", False) => c.nesterov = rule.get("momentum", 0.0), False
@@ -902,6 +880,32 @@ np.minimum(self.eta_plus * self.size[stays], self.max_step) => self.eta_plus * s
 np.maximum(self.eta_minus * self.size[turns], self.min_step) => self.eta_minus * self.size[turns]
 sign[turns] = 0 => pass
 eta = float(eta(self.steps)) => eta = float(eta(self.steps + 1))
+
+src/bpcore/_core/shares.pxi
+first, last, dW,\n => begin, last, dW,\n
+db + (first - begin), False, <floating> 1) => db, False, <floating> 1)
++ first * layer.n_inputs\n            update_span => + begin * layer.n_inputs\n            update_span
+t.parameters + begin\n        update_span => t.parameters\n        update_span
+<floating *> t.second + first, count, l2) => <floating *> t.second, count, l2)
+g[k] += other[k] => g[k] = other[k]
+begin * layer.n_inputs\n    return => 0\n    return
+- theta + begin\n        return rows => - theta\n        return rows
+t.gradient + first, count, factor) => t.gradient, count, factor)
+if by_arrays and me.threads == 1:\n => if by_arrays:\n
+if t.clip_norm != 0: => if False:
+
+src/bpcore/_core/stretch.pxi
+copy_span(kept, first, count, False) => copy_span(kept, first, count - 1, False)
+finite &= span_is_finite(kept, first, count) => finite = span_is_finite(kept, first, count)
+t.finite[me.index] = finite => t.finite[0] = finite
+t.penalties = NAN  # => pass  #
+first = step * data.batch_size => first = data.start * data.batch_size
+else data.samples - first\n => else data.samples - first - 1\n
+rate_of(data, step), => rate_of(data, data.start),
+0 if data.one_rate else step => 0
+data.counter + step - data.start, data.guard => data.counter, data.guard
+loss_sum[0] += C * total => loss_sum[0] += C
+weight_sum[0] += total => weight_sum[0] += 1
 """  # noqa: E501
 
 

@@ -10,7 +10,9 @@ in use. Here stand what it imports and the tables of names; the rest is in
     layer       Layer keeps what one layer computes
     network     Network runs layers together
     rows        a batch's rows: gathered, and fetched before they are wanted
-    step        a training step, and a stretch of them, without Python
+    step        a training step, without Python
+    shares      what each thread of a team updates
+    stretch     a stretch of steps, and what is kept and looked at around it
     narrow      where a narrow network's parameters lie during a stretch, and narrow_products,
                 narrow_passes, narrow_unit, narrow_step
     optimizer   an optimiser's step by itself
@@ -120,5 +122,7 @@ include "_core/network.pxi"
 include "_core/rows.pxi"
 include "_core/snapshot.pxi"
 include "_core/step.pxi"
+include "_core/shares.pxi"
+include "_core/stretch.pxi"
 include "_core/optimizer.pxi"
 include "_core/training.pxi"
