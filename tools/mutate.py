@@ -41,13 +41,18 @@ TIMEOUT = 900  # seconds: a mutation may make a loop endless
 MUTATIONS = r"""
 src/bpcore/_math/activation.pxd
 gelu(z[k]), gelu_derivative(z[k]) => gelu(z[k]), z[k]
-silu(z[k]), silu_derivative(z[k]) => silu(z[k]), z[k]
-softplus(z[k]), softplus_derivative(z[k]) => softplus(z[k]), z[k]
+silu(z[k], a[k]), silu_derivative(z[k], a[k]) => silu(z[k], a[k]), z[k]
+sigmoid(z, z, count) => pass
+sigmoid(a + first, s, some) => sigmoid(a, s, some)
+1@ sigmoid(z + first, s, some) => sigmoid(z, s, some)
+2@ sigmoid(z + first, s, some) => sigmoid(z, s, some)
+delta[first + k] *= s[k] => delta[first + k] = s[k]
+return s * (<floating> 1 + z * (<floating> 1 - s)) => return s * (<floating> 1 + z)
 softsign(z[k]), softsign_derivative(z[k]) => softsign(z[k]), z[k]
 hard_sigmoid(z[k]), hard_sigmoid_derivative(z[k]) => hard_sigmoid(z[k]), z[k]
 delta[k] *= z[k] => delta[k] = z[k]
-1@ return logistic(z) => return logistic(z * <floating> 0.999)
-2@ return logistic(z) => return logistic(z + <floating> 0.001)
+by_lanes(LOGISTIC_LANES, <const vf32 *> z => by_lanes(TANH_LANES, <const vf32 *> z
+by_lanes(LOGISTIC_LANES, <const vf64 *> z => by_lanes(TANH_LANES, <const vf64 *> z
 return a * (<floating> 1 - a) => return a
 (<floating> 1 - a) * (<floating> 1 + a) => (<floating> 1 - a)
 return <floating> 0 if z < 0 else z => return <floating> 0 if z < 1 else z
@@ -64,7 +69,7 @@ return relu(z) - times => return z - times
 (x * scaled_tail(x), x) => (scaled_tail(x), x)
 scaled_tail(x) - x * <floating> 0.3989422804014327 => scaled_tail(x) - x * <floating> 0.399
 return s if z < 0 else <floating> 1 - s => return s
-return z * logistic(z) => return logistic(z)
+return z * s => return s
 (<floating> 1 + z * (<floating> 1 - s)) => (<floating> 1 + z * s) ||| (z * (<floating> 1 - s))
 return log1p_exp(z) => return log1p_exp(z * <floating> 0.999)
 return z / (<floating> 1 + absolute(z)) => return z / (<floating> 1.001 + absolute(z))
@@ -113,19 +118,6 @@ return y if x <= FLT_MAX else x => return y
 return y if x <= DBL_MAX else x => return y
 n * <float> 0.693359375 + => n * <float> 0.6933 +
 (log1p_rest(u) - n * 1.9082149292705877e-10) => log1p_rest(u)
-u = <float> 10 if u > 10 else u => u = <float> 8 if u > 8 else u
-quotient_of(shifted) * <float> 0.69314718056 => quotient_of(shifted) * <float> 0.69314712
-p = (<float> 1 - scale) - scale * e => p = <float> 1 - (scale + scale * e)
-q = (<float> 1 + scale) + scale * e => q = <float> 2 - p
-u = <double> 20 if u > 20 else u => u = <double> 18 if u > 18 else u
-(1.9907756113432728442e-4 * s + => (1.99e-4 * s +
-(q * s + 0.46148958934838690996) => (q * s + 0.461489588349)
-<double> 1) - p / q) => <double> 1) + p / q)
-with_sign_of[floating](x, p / q) => p / q
-with_sign_of[floating](x, (u if u < 0.625 else <double> 1) - p / q) => (u if u < 0.625 else <double> 1) - p / q
-clamp[floating](-x, -70, 104) => clamp[floating](-x, -10, 104) ||| clamp[floating](-x, -70, 100)
-clamp[floating](-x, -600, 746) => clamp[floating](-x, -30, 746) ||| clamp[floating](-x, -600, 740)
-(c - (high - s)) => c * <floating> 0
 (x if x > 0 else <floating> 0) - log1p_rest(u) => x - log1p_rest(u)
 <float> -14.5, <float> 14.5 => <float> -12.5, <float> 12.5
 -38.7, 38.7 => -30, 30
@@ -445,7 +437,7 @@ put_or_add(db, delta, accumulate) => put_or_add(db, delta, False)
 
 src/bpcore/_core/narrow_passes.pxi
 1@ a[i] = first_lanes(a[i], layer.n_outputs) => pass
-a[0] = first_lanes(a[0], used) => pass
+z = first_lanes(z, used) => pass
 kept[0] = da = delta => da = delta
 shift == 0) => False)
 delta = lanes_delta(layer, da) => delta = da
@@ -626,6 +618,37 @@ squares += (g[k] / largest) * (g[k] / largest) => squares += g[k] / largest
 norm = largest * sqrt(squares) => norm = sqrt(squares)
 if norm > limit: => if norm < limit: ||| if norm > 0:
 return <floating> (limit / norm) => return <floating> (1 / norm)
+
+src/bpcore/_math/elementary_lanes.pxd
+everywhere(r, 0.1666652063) => everywhere(r, 0.16667)
+everywhere(r, 2.7557586379613517743e-6) => everywhere(r, 2.7e-6)
+everywhere(r, 2.4801493096894902504e-5) => everywhere(r, 2.481e-5)
+e[v] = r[v] * r[v] * e[v] + r[v] => e[v] = r[v] * e[v] + r[v]
+smaller(everywhere(z, 10), magnitude(z[v])) => smaller(magnitude(z[v]), everywhere(z, 10)) ||| smaller(everywhere(z, 8), magnitude(z[v]))
+everywhere(z, 0.69314718056) => everywhere(z, 0.69314712)
+((n[v] - one) - e[v]) => (n[v] - (one + e[v]))
+((n[v] + one) + e[v]) => (n[v] + one)
+a[v] = with_sign_of(z[v], ((n[v] - one) - e[v]) / ((n[v] + one) + e[v])) => a[v] = ((n[v] - one) - e[v]) / ((n[v] + one) + e[v])
+smaller(everywhere(z, 20), magnitude(z[v])) => smaller(magnitude(z[v]), everywhere(z, 20)) ||| smaller(everywhere(z, 18), magnitude(z[v]))
+everywhere(z, 1.9907756113432728442e-4) => everywhere(z, 1.99e-4)
+everywhere(z, 0.46148958934838690996) => everywhere(z, 0.461489588349)
+vec border = everywhere(z, 0.625) => vec border = everywhere(z, 1.25) ||| vec border = everywhere(z, 0.3)
+below(u[v], border, u[v], one) - p[v] => below(u[v], border, u[v], one) + p[v]
+a[v] = with_sign_of(z[v], below(u[v], border, u[v], one) - p[v]) => a[v] = below(u[v], border, u[v], one) - p[v]
+1@ everywhere(z, 1.9082149292705877e-10) => everywhere(z, 1.9e-10)
+2@ everywhere(z, 1.9082149292705877e-10) => everywhere(z, 1.9e-10)
+everywhere(z, -2.12194440e-4) => everywhere(z, -2.13e-4)
+everywhere(z, -70), everywhere(z, 104) => everywhere(z, -10), everywhere(z, 104) ||| everywhere(z, -70), everywhere(z, 100)
+everywhere(z, -600), everywhere(z, 746) => everywhere(z, -30), everywhere(z, 746) ||| everywhere(z, -600), everywhere(z, 740)
+smaller(high, larger(low, -z[v])) => smaller(larger(low, -z[v]), high)
+(c - (whole - n[v])) => (c - c)
+x[v] = load(z, k + v * width) => x[v] = load(z, k)
+load_part(z, k, left) => load_part(z, k, 1)
+
+src/bpcore/_math/vector_bits.h
+1@ (vi32)x & INT32_MAX => (vi32)x
+1@ (vi64)x & INT64_MAX => (vi64)x
+(vi32)n << 23 => (vi32)n << 22
 
 src/bpcore/_math/tanh_table.h
 _mm512_srli_epi32(index[v], 20) => _mm512_srli_epi32(index[v], 21)

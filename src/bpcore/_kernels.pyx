@@ -40,7 +40,7 @@ from bpcore._math.activation cimport (
     SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, activate, derivative_takes_z, differentiate, is_often_zero,
     keeps_zero, softmax, softmax_delta, to_delta,
 )
-from bpcore._math.activation_lanes cimport activated, derived, derived_in_lanes, in_lanes
+from bpcore._math.activation_lanes cimport activated, derived, in_lanes
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient, tiled_outputs
 from bpcore._math.batch cimport batch_share, block_rows, gather, label_row, row
 from bpcore._math.columns cimport ahead_t, descent_by_columns, product_by_columns, turn

@@ -44,22 +44,26 @@ cdef vec other_activation(const narrow_t *layer, vec z, int used) noexcept nogil
     """lanes_activation of all but the identity, compiled once"""
     cdef vec *a = <vec *> layer.a
     if in_lanes(layer.activation):
-        a[0] = z = activated(layer.activation, z)
-        return z
-    a[0] = z
-    if vec is vf32:
-        activation_pass(layer.activation, <float *> a, <float *> a, 1, layer.lanes, layer.lanes)
+        z = activated(layer.activation, z)
     else:
-        activation_pass(layer.activation, <double *> a, <double *> a, 1, layer.lanes, layer.lanes)
+        a[0] = z
+        if vec is vf32:
+            activation_pass(layer.activation, <float *> a, <float *> a, 1, layer.lanes,
+                            layer.lanes)
+        else:
+            activation_pass(layer.activation, <double *> a, <double *> a, 1, layer.lanes,
+                            layer.lanes)
+        z = a[0]
     if not keeps_zero(layer.activation):
-        a[0] = first_lanes(a[0], used)
-    return a[0]
+        z = first_lanes(z, used)
+    a[0] = z
+    return z
 
 
 cdef inline vec lanes_delta(const narrow_t *layer, vec da) noexcept nogil:
     """δ = ∂C/∂a · σ'(z) of lanes whose z and a are in memory"""
     cdef vec *delta = <vec *> layer.delta
-    if derived_in_lanes(layer.activation):
+    if in_lanes(layer.activation):
         return derived(layer.activation, <const vec *> layer.a, da)
     delta[0] = da
     narrow_delta(layer, 1, delta)

@@ -8,10 +8,9 @@ keep z: `derivative_takes_z`.
 from cython cimport floating
 
 from bpcore._math.elementary cimport (
-    absolute, clamp, exp_, expm1_, log1p_exp, logistic, normal_range, scaled_tail, tanh_,
-    times_gaussian,
+    absolute, clamp, exp_, expm1_, log1p_exp, normal_range, scaled_tail, times_gaussian,
 )
-from bpcore._math.tanh_table cimport TANH_TABLE, tanh_by_table
+from bpcore._math.elementary_lanes cimport LOGISTIC_LANES, TANH_LANES, by_lanes
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, at, inverse_sum, lanes, larger, largest_lane, load, load_part,
     load_repeated, store, store_part, vec, vf32, vf64, zero,
@@ -35,20 +34,31 @@ cdef enum:
     GIVEN = 14  # no activation: z holds σ'(z) already, see differentiate
 
 cdef enum:
-    SOFTMAX_ROOM = 1024  # elements that softmax works on at a time
+    SOFTMAX_ROOM = 1024  # elements that softmax works on at a time,
+    ROOM = 512           # and what takes σ(z) besides z
 
 
-cdef inline floating sigmoid(floating z) noexcept nogil:
+cdef inline void sigmoid(const floating *z, floating *a, Py_ssize_t count) noexcept nogil:
     """σ = 1 / (1 + e^-z)"""
-    return logistic(z)
+    if floating is float:
+        by_lanes(LOGISTIC_LANES, <const vf32 *> z, <vf32 *> a, count)
+    else:
+        by_lanes(LOGISTIC_LANES, <const vf64 *> z, <vf64 *> a, count)
 
 cdef inline floating sigmoid_derivative(floating a) noexcept nogil:
     """σ' = a (1 - a)"""
     return a * (<floating> 1 - a)
 
 
+cdef inline void tanh(const floating *z, floating *a, Py_ssize_t count) noexcept nogil:
+    """tanh z"""
+    if floating is float:
+        by_lanes(TANH_LANES, <const vf32 *> z, <vf32 *> a, count)
+    else:
+        by_lanes(TANH_LANES, <const vf64 *> z, <vf64 *> a, count)
+
 cdef inline floating tanh_derivative(floating a) noexcept nogil:
-    """tanh' = 1 - a²; the forward is elementary.tanh_, or tanh_by_table"""
+    """tanh' = 1 - a²"""
     return (<floating> 1 - a) * (<floating> 1 + a)
 
 
@@ -105,23 +115,18 @@ cdef inline floating gelu_derivative(floating z) noexcept nogil:
     return s if z < 0 else <floating> 1 - s
 
 
-cdef inline floating silu(floating z) noexcept nogil:
-    """z σ(z) (Elfwing et al. 2018)"""
-    return z * logistic(z)
+cdef inline floating silu(floating z, floating s) noexcept nogil:
+    """z σ(z), s = σ(z) (Elfwing et al. 2018)"""
+    return z * s
 
-cdef inline floating silu_derivative(floating z) noexcept nogil:
-    """σ(z) (1 + z (1 - σ(z)))"""
-    cdef floating s = logistic(z)
+cdef inline floating silu_derivative(floating z, floating s) noexcept nogil:
+    """σ(z) (1 + z (1 - σ(z))), s = σ(z)"""
     return s * (<floating> 1 + z * (<floating> 1 - s))
 
 
 cdef inline floating softplus(floating z) noexcept nogil:
-    """log(1 + e^z)"""
+    """log(1 + e^z), whose derivative is σ(z)"""
     return log1p_exp(z)
-
-cdef inline floating softplus_derivative(floating z) noexcept nogil:
-    """σ(z)"""
-    return logistic(z)
 
 
 cdef inline floating softsign(floating z) noexcept nogil:
@@ -251,30 +256,20 @@ cdef inline bint keeps_zero(int activation) noexcept nogil:
     return activation not in (SIGMOID, SOFTPLUS, HARD_SIGMOID, EXP, SOFTMAX)
 
 
-cdef inline void tanh_block(floating *a, Py_ssize_t count) noexcept nogil:
-    """tanh_by_table of either type"""
-    if floating is float:
-        tanh_by_table(<vf32 *> a, count)
-    else:
-        tanh_by_table(<vf64 *> a, count)
-
-
 cdef inline void activate(
     int activation,    # any but SOFTMAX
     floating *a,       # IN z, OUT a (count,)
     Py_ssize_t count,  # of a's elements, or up to the end of the buffer's last vector
 ) noexcept nogil:
     """a = σ(z), in place"""
-    cdef Py_ssize_t k
+    cdef floating s[ROOM]
+    cdef Py_ssize_t first = 0, some, k
     if activation == IDENTITY:
         pass
     elif activation == SIGMOID:
-        for k in range(count): a[k] = sigmoid(a[k])
+        sigmoid(a, a, count)
     elif activation == TANH:
-        if TANH_TABLE:
-            tanh_block(a, count)
-        else:
-            for k in range(count): a[k] = tanh_(a[k])
+        tanh(a, a, count)
     elif activation == RELU:
         for k in range(count): a[k] = relu(a[k])
     elif activation == LEAKY_RELU:
@@ -286,7 +281,11 @@ cdef inline void activate(
     elif activation == GELU:
         for k in range(count): a[k] = gelu(a[k])
     elif activation == SILU:
-        for k in range(count): a[k] = silu(a[k])
+        while first < count:
+            some = min(<Py_ssize_t> ROOM, count - first)
+            sigmoid(a + first, s, some)
+            for k in range(some): a[first + k] = silu(a[first + k], s[k])
+            first += some
     elif activation == SOFTPLUS:
         for k in range(count): a[k] = softplus(a[k])
     elif activation == SOFTSIGN:
@@ -305,7 +304,8 @@ cdef inline void to_delta(
     Py_ssize_t count,            # as for activate
 ) noexcept nogil:
     """δ = ∂C/∂a · σ'(z), in place; delta overlaps neither z nor a."""
-    cdef Py_ssize_t k
+    cdef floating s[ROOM]
+    cdef Py_ssize_t first = 0, some, k
     if activation == IDENTITY:
         pass
     elif activation == SIGMOID:
@@ -323,9 +323,17 @@ cdef inline void to_delta(
     elif activation == GELU:
         for k in range(count): delta[k] *= gelu_derivative(z[k])
     elif activation == SILU:
-        for k in range(count): delta[k] *= silu_derivative(z[k])
+        while first < count:
+            some = min(<Py_ssize_t> ROOM, count - first)
+            sigmoid(z + first, s, some)
+            for k in range(some): delta[first + k] *= silu_derivative(z[first + k], s[k])
+            first += some
     elif activation == SOFTPLUS:
-        for k in range(count): delta[k] *= softplus_derivative(z[k])
+        while first < count:
+            some = min(<Py_ssize_t> ROOM, count - first)
+            sigmoid(z + first, s, some)
+            for k in range(some): delta[first + k] *= s[k]
+            first += some
     elif activation == SOFTSIGN:
         for k in range(count): delta[k] *= softsign_derivative(z[k])
     elif activation == HARD_SIGMOID:
@@ -347,9 +355,11 @@ cdef inline void differentiate(
     if activation == GELU:
         for k in range(count): a[k], z[k] = gelu(z[k]), gelu_derivative(z[k])
     elif activation == SILU:
-        for k in range(count): a[k], z[k] = silu(z[k]), silu_derivative(z[k])
+        sigmoid(z, a, count)
+        for k in range(count): a[k], z[k] = silu(z[k], a[k]), silu_derivative(z[k], a[k])
     elif activation == SOFTPLUS:
-        for k in range(count): a[k], z[k] = softplus(z[k]), softplus_derivative(z[k])
+        for k in range(count): a[k] = softplus(z[k])
+        sigmoid(z, z, count)
     elif activation == SOFTSIGN:
         for k in range(count): a[k], z[k] = softsign(z[k]), softsign_derivative(z[k])
     elif activation == HARD_SIGMOID:

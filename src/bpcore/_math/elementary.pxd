@@ -1,4 +1,4 @@
-"""exp, expm1, log, log1p on [0, 1], tanh, logistic, Φ: no branches, so that loops vectorise.
+"""exp, expm1, log, log1p on [0, 1], Φ: no branches, so that loops vectorise.
 
 Argument reduction after W. J. Cody & W. Waite, Software Manual for the
 Elementary Functions (1980): x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 split in
@@ -28,15 +28,6 @@ cdef inline floating absolute(floating x) noexcept nogil:
         return fabsf(x)
     else:
         return fabs(x)
-
-
-cdef inline floating with_sign_of(floating x, floating magnitude) noexcept nogil:
-    """magnitude, which is not negative, with the sign of x."""
-    if floating is float:
-        return f32_of_bits(bits_of_f32(magnitude) | (bits_of_f32(x) & <int32_t> 0x80000000))
-    else:
-        return f64_of_bits(bits_of_f64(magnitude)
-                           | (bits_of_f64(x) & <int64_t> 0x8000000000000000))
 
 
 cdef inline floating product(floating x, floating y) noexcept nogil:
@@ -107,12 +98,12 @@ cdef inline floating reduced_expm1(floating x, floating tail, floating shifted) 
     return expm1_near_0[floating](x - tail)
 
 
-cdef inline floating power_of_two(floating shifted, int k) noexcept nogil:
-    """2^(n + k), where it is a normal number."""
+cdef inline floating power_of_two(floating shifted) noexcept nogil:
+    """2^n, where it is a normal number."""
     if floating is float:
-        return f32_of_bits(<int32_t> ((<uint32_t> bits_of_f32(shifted) + <uint32_t> k) << 23))
+        return f32_of_bits(<int32_t> (<uint32_t> bits_of_f32(shifted) << 23))
     else:
-        return f64_of_bits(<int64_t> ((<uint64_t> bits_of_f64(shifted) + <uint64_t> k) << 52))
+        return f64_of_bits(<int64_t> (<uint64_t> bits_of_f64(shifted) << 52))
 
 
 cdef inline floating times_power_of_two(floating x, floating shifted) noexcept nogil:
@@ -148,7 +139,7 @@ cdef inline floating expm1_(floating x) noexcept nogil:
     cdef floating shifted, scale
     x = <floating> -40 if x < -40 else x
     shifted = round_quotient(x)
-    scale = power_of_two[floating](shifted, 0)
+    scale = power_of_two[floating](shifted)
     return scale * reduced_expm1[floating](x, 0, shifted) + (scale - <floating> 1)
 
 
@@ -204,58 +195,6 @@ cdef inline floating log_(floating x) noexcept nogil:
                         + <int64_t> 0x3fe6a09e667f3bcd) - 1.0
         y = n * 0.6931471803691238 + (u - (log1p_rest(u) - n * 1.9082149292705877e-10))
         return y if x <= DBL_MAX else x
-
-
-cdef inline floating tanh_(floating x) noexcept nogil:
-    """Of u = |x|, with x's sign; one division.
-
-    float32: (1 - e^y) / (1 + e^y), y = -2 u; to 2 ulp. Of either sign of y this is the one where
-    the numerator, below 1, is rounded finely; n ln 2 is near enough to be taken from y in one step.
-    float64: u - u³ p(u²) / q(u²) below u = 0.625, 1 - 2 / (e^(2u) + 1) from there; to 1.25 ulp.
-    Either subtracts less than half of what it starts from, so the quotient's error counts little.
-    """
-    cdef floating u = absolute(x), y, s, p, q, e, shifted, scale
-    if floating is float:
-        u = <float> 10 if u > 10 else u
-        y = -(u + u)
-        shifted = round_quotient[floating](y)
-        scale = power_of_two[floating](shifted, 0)
-        e = expm1_near_0[floating](y - quotient_of(shifted) * <float> 0.69314718056)
-        p = (<float> 1 - scale) - scale * e
-        q = (<float> 1 + scale) + scale * e
-        return with_sign_of[floating](x, p / q)
-    else:
-        u = <double> 20 if u > 20 else u
-        s = u * u
-        p = (1.9907756113432728442e-4 * s + 0.020496529782801073853) * s + 0.33333333333333322583
-        q = 2.0642612862857297265e-4 * s + 0.023288306518271727546
-        q = (q * s + 0.46148958934838690996) * s + 1.0
-        shifted = round_quotient[floating](u + u)
-        scale = power_of_two[floating](shifted, 0)
-        e = scale * reduced_expm1[floating](u + u, 0, shifted) + (scale + 1.0)
-        q = q if u < 0.625 else e
-        p = u * s * p if u < 0.625 else <double> 2
-        return with_sign_of[floating](x, (u if u < 0.625 else <double> 1) - p / q)
-
-
-cdef inline floating logistic(floating x) noexcept nogil:
-    """1 / (1 + e^-x) = c / (c + s + s (e^r - 1)), s = 2^n c; c, a power of two, bars overflow.
-
-    To 1.75 ulp, which s + c rounded to one number would exceed where it drops half of c.
-    """
-    cdef floating shifted, s, c, high
-    if floating is float:
-        c = <float> 5.9604644775390625e-08
-        x = clamp[floating](-x, -70, 104)
-        shifted = round_quotient(x)
-        s = power_of_two[floating](shifted, -24)
-    else:
-        c = 1.1102230246251565e-16
-        x = clamp[floating](-x, -600, 746)
-        shifted = round_quotient(x)
-        s = power_of_two[floating](shifted, -53)
-    high = s + c  # what its rounding drops comes back with the small summand
-    return c / (high + (s * reduced_expm1[floating](x, 0, shifted) + (c - (high - s))))
 
 
 cdef inline floating log1p_exp(floating x) noexcept nogil:

@@ -29,6 +29,16 @@ cdef extern from "vector.h" nogil:
     vf32 first_everywhere_f32(vf32 x)
     vf64 first_everywhere_f64(vf64 x)
 
+cdef extern from "vector_bits.h" nogil:
+    vf32 magnitude_f32(vf32 x)
+    vf64 magnitude_f64(vf64 x)
+    vf32 with_sign_of_f32(vf32 x, vf32 m)
+    vf64 with_sign_of_f64(vf64 x, vf64 m)
+    vf32 power_of_two_f32(vf32 n)
+    vf64 power_of_two_f64(vf64 n)
+    vf32 below_f32(vf32 x, vf32 border, vf32 a, vf32 b)
+    vf64 below_f64(vf64 x, vf64 border, vf64 a, vf64 b)
+
 cdef extern from "vector_parts.h" nogil:
     vf32 load_part_f32(const float *p, int count)
     vf64 load_part_f64(const double *p, int count)
@@ -65,6 +75,8 @@ cdef extern from "vector_sums.h" nogil:
 cdef extern from "vector_largest.h" nogil:
     vf32 larger_f32(vf32 x, vf32 y)
     vf64 larger_f64(vf64 x, vf64 y)
+    vf32 smaller_f32(vf32 x, vf32 y)
+    vf64 smaller_f64(vf64 x, vf64 y)
     float largest_f32(vf32 x)
     double largest_f64(vf64 x)
 
@@ -328,6 +340,46 @@ cdef inline vec larger(vec x, vec y) noexcept nogil:
         return larger_f32(x, y)
     else:
         return larger_f64(x, y)
+
+
+cdef inline vec smaller(vec x, vec y) noexcept nogil:
+    """min(x, y), by lanes; NaN where y is"""
+    if vec is vf32:
+        return smaller_f32(x, y)
+    else:
+        return smaller_f64(x, y)
+
+
+cdef inline vec magnitude(vec x) noexcept nogil:
+    """|x|, by lanes"""
+    if vec is vf32:
+        return magnitude_f32(x)
+    else:
+        return magnitude_f64(x)
+
+
+cdef inline vec with_sign_of(vec x, vec m) noexcept nogil:
+    """m, which is not negative, with the sign of x, by lanes"""
+    if vec is vf32:
+        return with_sign_of_f32(x, m)
+    else:
+        return with_sign_of_f64(x, m)
+
+
+cdef inline vec power_of_two(vec n) noexcept nogil:
+    """2^n of numbers whose low bits are n + the bias of the exponents, by lanes"""
+    if vec is vf32:
+        return power_of_two_f32(n)
+    else:
+        return power_of_two_f64(n)
+
+
+cdef inline vec below(vec x, vec border, vec a, vec b) noexcept nogil:
+    """a where x < border, else b"""
+    if vec is vf32:
+        return below_f32(x, border, a, b)
+    else:
+        return below_f64(x, border, a, b)
 
 
 cdef inline vec largest_lane(vec x) noexcept nogil:

@@ -1,4 +1,5 @@
-/* The larger of each pair of lanes, and the largest of all (which a NaN may hide or be). */
+/* The larger and the smaller of each pair of lanes, and the largest of all (which a NaN may hide or be).
+ * Where y is NaN, so is the smaller. */
 #ifndef BPCORE_VECTOR_LARGEST_H
 #define BPCORE_VECTOR_LARGEST_H
 
@@ -9,18 +10,30 @@
 #if defined(VECTORS_AVX512)
 static inline vf32 larger_f32(vf32 x, vf32 y) { return (vf32)_mm512_max_ps((__m512)x, (__m512)y); }
 static inline vf64 larger_f64(vf64 x, vf64 y) { return (vf64)_mm512_max_pd((__m512d)x, (__m512d)y); }
+static inline vf32 smaller_f32(vf32 x, vf32 y) { return (vf32)_mm512_min_ps((__m512)x, (__m512)y); }
+static inline vf64 smaller_f64(vf64 x, vf64 y) { return (vf64)_mm512_min_pd((__m512d)x, (__m512d)y); }
 #elif defined(VECTORS_AVX2)
 static inline vf32 larger_f32(vf32 x, vf32 y) { return (vf32)_mm256_max_ps((__m256)x, (__m256)y); }
 static inline vf64 larger_f64(vf64 x, vf64 y) { return (vf64)_mm256_max_pd((__m256d)x, (__m256d)y); }
+static inline vf32 smaller_f32(vf32 x, vf32 y) { return (vf32)_mm256_min_ps((__m256)x, (__m256)y); }
+static inline vf64 smaller_f64(vf64 x, vf64 y) { return (vf64)_mm256_min_pd((__m256d)x, (__m256d)y); }
 #elif defined(VECTORS_SSE)
 static inline vf32 larger_f32(vf32 x, vf32 y) { return (vf32)_mm_max_ps((__m128)x, (__m128)y); }
 static inline vf64 larger_f64(vf64 x, vf64 y) { return (vf64)_mm_max_pd((__m128d)x, (__m128d)y); }
+static inline vf32 smaller_f32(vf32 x, vf32 y) { return (vf32)_mm_min_ps((__m128)x, (__m128)y); }
+static inline vf64 smaller_f64(vf64 x, vf64 y) { return (vf64)_mm_min_pd((__m128d)x, (__m128d)y); }
 #elif defined(VECTORS_NEON)
 static inline vf32 larger_f32(vf32 x, vf32 y) {
     return (vf32)vmaxq_f32((float32x4_t)x, (float32x4_t)y);
 }
 static inline vf64 larger_f64(vf64 x, vf64 y) {
     return (vf64)vmaxq_f64((float64x2_t)x, (float64x2_t)y);
+}
+static inline vf32 smaller_f32(vf32 x, vf32 y) {
+    return (vf32)vminq_f32((float32x4_t)x, (float32x4_t)y);
+}
+static inline vf64 smaller_f64(vf64 x, vf64 y) {
+    return (vf64)vminq_f64((float64x2_t)x, (float64x2_t)y);
 }
 #else
 static inline vf32 larger_f32(vf32 x, vf32 y) {
@@ -35,6 +48,20 @@ static inline vf64 larger_f64(vf64 x, vf64 y) {
     memcpy(a, &x, sizeof x);
     memcpy(b, &y, sizeof y);
     for (int k = 0; k < LANES_F64; k++) a[k] = a[k] > b[k] ? a[k] : b[k];
+    return load_f64(a);
+}
+static inline vf32 smaller_f32(vf32 x, vf32 y) {
+    float a[LANES_F32], b[LANES_F32];
+    memcpy(a, &x, sizeof x);
+    memcpy(b, &y, sizeof y);
+    for (int k = 0; k < LANES_F32; k++) a[k] = a[k] < b[k] ? a[k] : b[k];
+    return load_f32(a);
+}
+static inline vf64 smaller_f64(vf64 x, vf64 y) {
+    double a[LANES_F64], b[LANES_F64];
+    memcpy(a, &x, sizeof x);
+    memcpy(b, &y, sizeof y);
+    for (int k = 0; k < LANES_F64; k++) a[k] = a[k] < b[k] ? a[k] : b[k];
     return load_f64(a);
 }
 #endif

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "vector.h"
+#include "vector_bits.h"
 
 /* A vector of ones, as bits, then one of zeros: what starts `count` lanes before the latter. */
 #if LANES_F64 > 1 && !defined(VECTORS_AVX512)
@@ -150,11 +151,6 @@ static inline void store_part_f64(double *p, vf64 x, int count) {
     for (int k = 0; k < count; k++) p[k] = lanes[k];
 }
 
-#endif
-
-#if LANES_F64 > 1
-typedef int32_t vi32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
-typedef int64_t vi64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 #endif
 
 /* x, but 0 in the lanes after the first `count`. */
