@@ -1,4 +1,4 @@
-"""σ and σ' of a vector in a register, where that is a few operations of whole vectors."""
+"""σ and σ' of a vector in a register, of those that are operations of whole vectors."""
 from bpcore._math.activation cimport IDENTITY, RELU, SIGMOID, TANH
 from bpcore._math.elementary_lanes cimport logistic_vectors, tanh_vectors
 from bpcore._math.vector cimport everywhere, is_positive, positive_part, vec
