@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t
 from bpcore._math.affine cimport bias_gradient
 from bpcore._math.pack cimport copy_row, pack_rows, transpose
 from bpcore._math.product cimport run_panel
+from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.vector cimport (
     COLUMN_SAMPLES, TILE_ROWS, at, broadcast, hold, lanes, load, prefetch, store, vec, zero,
 )
@@ -59,11 +60,9 @@ cdef inline void columns_tile(
     cdef vec acc[2 * 12]
     cdef vec vk[2]
     cdef vec ark
-    cdef const vec *a0 = a
-    cdef const vec *a4 = at(a, 4 * depth) if rows > 4 else a
-    cdef const vec *a8 = at(a, 8 * depth) if rows > 8 else a
+    cdef rows_t a_rows = rows_from(a, depth, rows)
     cdef const vec *behind
-    cdef Py_ssize_t _k, width = lanes(z), ld = vectors * lanes(z), step
+    cdef Py_ssize_t left, width = lanes(z), ld = vectors * lanes(z), step
     cdef int r, v, i
     for v in range(vectors):
         vk[v] = load(bias, v * width)
@@ -75,24 +74,21 @@ cdef inline void columns_tile(
             behind = a
         else:
             behind, step = at(behind, depth * part // parts), (rows + parts - 1) // parts
-        for _k in range(depth * i // rows, depth * (i + 1) // rows):
+        left = depth * (i + 1) // rows - depth * i // rows
+        while left > 0:
+            left -= 1
             for v in range(vectors):
                 vk[v] = load(V, v * width)
                 prefetch(at(V, AHEAD * ld + v * width))
             for r in range(rows):
-                ark = broadcast(a0 if r < 4 else (a4 if r < 8 else a8), r % 4 * depth)
+                ark = broadcast(row(a, &a_rows, r, depth), 0)
                 for v in range(vectors):
                     acc[r * vectors + v] += ark * vk[v]
             prefetch(behind)
             V, behind = at(V, ld), at(behind, step)
-            a0, a4, a8 = at(a0, 1), at(a4, 1), at(a8, 1)
             hold(V)
             hold(behind)
-            hold(a0)
-            if rows > 4:
-                hold(a4)
-            if rows > 8:
-                hold(a8)
+            go_on(a, &a_rows, 1, rows)
     for r in range(rows):
         for v in range(vectors):
             store(z, r * ld + v * width, acc[r * vectors + v])

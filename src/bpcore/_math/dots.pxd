@@ -3,8 +3,9 @@
 A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
+from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.vector cimport (
-    DOT_ROWS, add_element, at, broadcast, copy_element, everywhere, hold, lanes, load, load_part,
+    DOT_ROWS, add_element, at, broadcast, copy_element, everywhere, lanes, load, load_part,
     prefetch, store, store_sum, store_sums, sums, vec, vf32, zero,
 )
 
@@ -52,58 +53,44 @@ cdef inline void dot_tile(
 ) noexcept nogil:
     """z[r, m] = bias[m] + Σ_k a[r, k] W[m, k]
 
-    A vector of each of the fewer, samples or outputs, is kept while the others' go by. Three rows
-    are reached from each pointer: few enough registers, whatever depth is.
+    A vector of each of the fewer, samples or outputs, is kept while the others' go by.
     """
     cdef vec acc[20]
     cdef vec near[5]
     cdef vec x
     cdef Py_ssize_t width = lanes(z)
-    cdef const vec *a3 = at(a, 3 * depth)
-    cdef const vec *W3 = at(W, 3 * depth)
-    cdef const vec *W6 = at(W, 6 * depth)
-    cdef const vec *behind3 = at(behind, 3 * depth)
-    cdef const vec *end = at(a, depth // width * width)
+    cdef rows_t a_rows = rows_from(a, depth, rows), W_rows = rows_from(W, depth, columns)
+    cdef rows_t next_rows = rows_from(behind, depth, ahead)
+    cdef const void *end = at(a, depth // width * width)
     cdef int r, m, left = <int> (depth % width)
     for r in range(rows * columns):
         acc[r] = zero(z)
-    while a != end:
+    while a_rows.p0 != end:
         if rows <= columns:
             for r in range(rows):
-                near[r] = load(a if r < 3 else a3, r % 3 * depth)
+                near[r] = load(row(a, &a_rows, r, depth), 0)
             for m in range(columns):
-                x = load(W if m < 3 else (W3 if m < 6 else W6), m % 3 * depth)
+                x = load(row(W, &W_rows, m, depth), 0)
                 for r in range(rows):
                     acc[r * columns + m] += near[r] * x
         else:
             for m in range(columns):
-                near[m] = load(W if m < 3 else W3, m % 3 * depth)
+                near[m] = load(row(W, &W_rows, m, depth), 0)
             for r in range(rows):
-                x = load(a if r < 3 else a3, r % 3 * depth)
+                x = load(row(a, &a_rows, r, depth), 0)
                 for m in range(columns):
                     acc[r * columns + m] += x * near[m]
-        a, a3, W, W3, W6 = (
-            at(a, width), at(a3, width), at(W, width), at(W3, width), at(W6, width))
-        hold(a)
-        hold(W)
-        if rows > 3:
-            hold(a3)
-        if columns > 3:
-            hold(W3)
-        if columns > 6:
-            hold(W6)
+        go_on(a, &a_rows, width, rows)
+        go_on(W, &W_rows, width, columns)
         if ahead > 0:
             for r in range(ahead):
-                prefetch(at(behind if r < 3 else behind3, r % 3 * depth))
-            behind, behind3 = at(behind, width), at(behind3, width)
-            hold(behind)
-            if ahead > 3:
-                hold(behind3)
+                prefetch(row(behind, &next_rows, r, depth))
+            go_on(behind, &next_rows, width, ahead)
     if left:
         for r in range(rows):
-            near[r] = load_part(a, r * depth, left)
+            near[r] = load_part(row(a, &a_rows, r, depth), 0, left)
         for m in range(columns):
-            x = load_part(W, m * depth, left)
+            x = load_part(row(W, &W_rows, m, depth), 0, left)
             for r in range(rows):
                 acc[r * columns + m] += near[r] * x
     if columns % 4 != 0:

@@ -11,7 +11,7 @@ between: the result does not depend on how rows, columns and k are shared out.
 from bpcore._math.pack cimport (
     FEW, copy_short, crowds, pack_columns, pack_rows, scatters, transpose,
 )
-from bpcore._math.shallow cimport SHALLOW
+from bpcore._math.shallow cimport SHALLOW, shallow_terms
 from bpcore._math.skip cimport look_t, looks, skipping_cost, skipping_product
 from bpcore._math.tile cimport tile_rows
 from bpcore._math.vector cimport TILE_ROWS, TILE_VECTORS, ZEROS, at, lanes, vec, vf32
@@ -72,7 +72,7 @@ cdef inline void run_panel(
 ) noexcept nogil:
     """panel_product, or shallow_panel, each kind compiled once."""
     cdef bint wide = TILE_VECTORS > 2 and columns > 2 * lanes(c)
-    if depth <= SHALLOW and not a_packed and not wide:
+    if depth <= shallow_terms(rows > 1 and columns > lanes(c)) and not a_packed and not wide:
         if init == NULL:
             init, ld_init = <const vec *> ZEROS, 0
         if vec is vf32:

@@ -3,15 +3,25 @@
 A tile pays for its beginning and end with some forty cycles, which a sum of ten
 terms does not repay: the gradient of a batch of ten, ∂C/∂a_in of ten outputs, z of
 eight inputs. Here the rows of B stay in registers for all rows of a panel, and a
-row's few sums follow one another without a break. Order and rounding are the tile's.
+row's few sums follow one another without a break. Of twice as many terms as there are
+registers for, half are added up for some rows, and then the others. Order and rounding
+are the tile's.
 """
+from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.vector cimport (
-    TILE_ROWS, at, broadcast, hold, lanes, load, load_part, store, store_part, vec, zero,
+    TILE_ROWS, ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, zero,
 )
 
 cdef enum:
     SHALLOW = TILE_ROWS  # k at most: two vectors each, in registers
+    HIGH = 64            # rows, whose sums of a half are put down before the other
     ENDED = 64           # terms of a sum that ends with init
+
+
+cdef inline int shallow_terms(bint two) noexcept nogil:
+    """k at most, of panels of two vectors or of one: of two also half the terms at a time, six or
+    fewer, where a tile has no more rows."""
+    return 12 if two and SHALLOW == 6 else SHALLOW
 
 
 cdef inline bint ends_with_init(Py_ssize_t depth, Py_ssize_t ld_init) noexcept nogil:
@@ -28,17 +38,17 @@ cdef inline void shallow_rows(
     vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,  # as for tile, of all rows
     const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
     const vec *b, Py_ssize_t ldb, Py_ssize_t rows,
-    int depth,        # depth, vectors and edge are constants at every call
+    int depth,        # depth, vectors, edge, begins and ends are constants at every call
     int vectors, bint edge, int last, Py_ssize_t full,
+    const vec *begin, Py_ssize_t ld_begin, bint begins,  # what a half begins with, else zeros
+    bint ends,        # with init
 ) noexcept nogil:
     cdef vec bk[2 * 12]
     cdef vec acc[2]
     cdef vec start
     cdef vec ark
-    cdef const vec *a0 = a
-    cdef const vec *a4 = at(a, 4 * a_step) if depth > 4 else a
-    cdef const vec *a8 = at(a, 8 * a_step) if depth > 8 else a
-    cdef Py_ssize_t _r, second = last if edge else lanes(c)
+    cdef rows_t a_columns = rows_from(a, a_step, depth)
+    cdef Py_ssize_t second = last if edge else lanes(c)
     cdef bint part = edge and vectors == 1
     cdef int k, v
     for k in range(depth):
@@ -47,29 +57,30 @@ cdef inline void shallow_rows(
                 bk[k] = load_part(b, k * ldb, last)
             else:
                 bk[k * vectors + v] = load(b, k * ldb + v * second)
-    for _r in range(rows):
+    while rows > 0:
+        rows -= 1
         if part:
             start = load_part(init, 0, last)
         for v in range(vectors):
-            acc[v] = zero(c)
+            acc[v] = load(begin, v * second) if begins else zero(c)
         for k in range(depth):
-            ark = broadcast(a0 if k < 4 else (a4 if k < 8 else a8), k % 4 * a_step)
+            ark = broadcast(row(a, &a_columns, k, a_step), 0)
             for v in range(vectors):
                 acc[v] += ark * bk[k * vectors + v]
         if part:
             store_part(c, 0, start + acc[0], last)
         else:
-            for v in range(vectors):
-                acc[v] += load(init, v * second)
+            if ends:
+                for v in range(vectors):
+                    acc[v] += load(init, v * second)
             for v in range(vectors):
                 store(c, v * second, acc[v])
-        c, init = at(c, ldc), at(init, ld_init)
-        a0, a4, a8 = at(a0, a_row), at(a4, a_row), at(a8, a_row)
-        hold(a0)
-        if depth > 4:
-            hold(a4)
-        if depth > 8:
-            hold(a8)
+        c = at(c, ldc)
+        if begins:
+            begin = at(begin, ld_begin)
+        if ends:
+            init = at(init, ld_init)
+        go_on(a, &a_columns, a_row, depth)
 
 
 cdef inline void shallow_edge(
@@ -81,13 +92,59 @@ cdef inline void shallow_edge(
     cdef int width = <int> lanes(c)
     if columns == 2 * width:
         shallow_rows(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, depth, 2, False, 0,
-                     full)
+                     full, NULL, 0, False, True)
     elif columns > width:
         shallow_rows(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, depth, 2, True,
-                     columns - width, full)
+                     columns - width, full, NULL, 0, False, True)
     else:
         shallow_rows(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, depth, 1, True,
-                     columns, full)
+                     columns, full, NULL, 0, False, True)
+
+
+cdef inline void half_panel(
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t rows, Py_ssize_t depth, int last,
+    const vec *begin, Py_ssize_t ld_begin, bint ends,
+) noexcept nogil:
+    """One half of the terms, `depth` made a constant."""
+    if depth == 3:
+        shallow_rows(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, 3, 2, True, last, 3,
+                     begin, ld_begin, True, ends)
+    elif depth == 4:
+        shallow_rows(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, 4, 2, True, last, 4,
+                     begin, ld_begin, True, ends)
+    elif depth == 5:
+        shallow_rows(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, 5, 2, True, last, 5,
+                     begin, ld_begin, True, ends)
+    else:
+        shallow_rows(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, 6, 2, True, last, 6,
+                     begin, ld_begin, True, ends)
+
+
+cdef inline void panel_by_halves(
+    vec *c, Py_ssize_t ldc, const vec *init, Py_ssize_t ld_init,
+    const vec *a, Py_ssize_t a_row, Py_ssize_t a_step,
+    const vec *b, Py_ssize_t ldb, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth,
+) noexcept nogil:
+    """C = init + A B for the columns of one panel of two vectors: Σ of the first half of the
+    terms, put down, and then C."""
+    cdef vec sums[2 * HIGH]
+    cdef Py_ssize_t ld = 2 * lanes(c), half = (depth + 1) // 2, high
+    cdef int last = <int> (columns - lanes(c))
+    cdef bint ends = ends_with_init(depth, ld_init)
+    while rows > 0:
+        high = min(rows, <Py_ssize_t> HIGH)
+        half_panel(sums, ld, NULL, 0, a, a_row, a_step, b, ldb, high, half, last,
+                   <const vec *> ZEROS if ends else init, 0, False)
+        if ends:
+            half_panel(c, ldc, init, ld_init, at(a, half * a_step), a_row, a_step,
+                       at(b, half * ldb), ldb, high, depth - half, last, sums, ld, True)
+        else:
+            half_panel(c, ldc, NULL, 0, at(a, half * a_step), a_row, a_step,
+                       at(b, half * ldb), ldb, high, depth - half, last, sums, ld, False)
+        c, init, a = at(c, high * ldc), at(init, high * ld_init), at(a, high * a_row)
+        rows -= high
 
 
 cdef inline void shallow_panel(
@@ -98,7 +155,9 @@ cdef inline void shallow_panel(
 ) noexcept nogil:
     """C = init + A B for the columns of one panel; `depth` made a constant."""
     cdef int wide = <int> columns
-    if depth == 1:
+    if depth > SHALLOW:
+        panel_by_halves(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, columns, depth)
+    elif depth == 1:
         shallow_edge(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, 1, wide, full)
     elif depth == 2:
         shallow_edge(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, 2, wide, full)

@@ -8,6 +8,7 @@ loads to a multiply-add.
 Every C[r, j] is one sum over k in a fixed order, whatever tile it falls in. It
 begins with init or, of few terms, ends with it: see ends_with_init.
 """
+from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.shallow cimport ends_with_init
 from bpcore._math.vector cimport (
     TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, hold, lanes, load, load_part,
@@ -49,12 +50,10 @@ cdef inline void tile(
     cdef vec acc[2 * 12]
     cdef vec bk[4]
     cdef vec ark
-    cdef const vec *a0 = a
-    cdef const vec *a4 = at(a, 4 * a_row) if rows > 4 else a
-    cdef const vec *a8 = at(a, 8 * a_row) if rows > 8 else a
+    cdef rows_t a_rows = rows_from(a, a_row, rows)
     cdef bint ends = ends_with_init(depth, ld_init), part = edge and vectors == 1
     cdef const vec *start = <const vec *> ZEROS if ends else init
-    cdef Py_ssize_t _k, ld_start = 0 if ends else ld_init, width = lanes(c)
+    cdef Py_ssize_t left, ld_start = 0 if ends else ld_init, width = lanes(c)
     cdef int r, v
     for r in range(rows):
         for v in range(vectors):
@@ -64,34 +63,29 @@ cdef inline void tile(
                 acc[r * vectors + v] = load(
                     start, r * ld_start + column_of(v, vectors, width, edge, last))
             prefetch_to_write(at(then, r * ldc + v * width))
-    # Four rows from each of three pointers: few enough registers, whatever a_row is.
-    for _k in range(full if part else depth):
+    left = full if part else depth
+    while left > 0:
+        left -= 1
         for v in range(vectors):
             bk[v] = load(b, column_of(v, vectors, width, edge, last))
         for r in range(rows):
-            ark = broadcast(a0 if r < 4 else (a4 if r < 8 else a8), r % 4 * a_row)
+            ark = broadcast(row(a, &a_rows, r, a_row), 0)
             for v in range(vectors):
                 acc[r * vectors + v] += ark * bk[v]
-        b, a0, a4, a8 = at(b, ldb), at(a0, a_step), at(a4, a_step), at(a8, a_step)
+        b = at(b, ldb)
         hold(b)
-        hold(a0)
-        if rows > 4:
-            hold(a4)
-        if rows > 8:
-            hold(a8)
+        go_on(a, &a_rows, a_step, rows)
     if part:
-        for _k in range(full, depth):
+        left = depth - full
+        while left > 0:
+            left -= 1
             bk[0] = load_part(b, 0, last)
             for r in range(rows):
-                ark = broadcast(a0 if r < 4 else (a4 if r < 8 else a8), r % 4 * a_row)
+                ark = broadcast(row(a, &a_rows, r, a_row), 0)
                 acc[r] += ark * bk[0]
-            b, a0, a4, a8 = at(b, ldb), at(a0, a_step), at(a4, a_step), at(a8, a_step)
+            b = at(b, ldb)
             hold(b)
-            hold(a0)
-            if rows > 4:
-                hold(a4)
-            if rows > 8:
-                hold(a8)
+            go_on(a, &a_rows, a_step, rows)
     if ends:
         for r in range(rows):
             for v in range(vectors):
