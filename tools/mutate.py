@@ -205,16 +205,14 @@ sums[(first + j) % 16] += C[j] => sums[j % 16] += C[j] ||| sums[0] += C[j]
 src/bpcore/_math/tile.pxd
 1@ acc[r * vectors + v] += ark * bk[v] => acc[r * vectors + v] = acc[r * vectors + v] - ark * bk[v]
 acc[r] += ark * bk[0] => acc[r] = acc[r] - ark * bk[0]
-for _k in range(full if part else depth): => for _k in range(1, full if part else depth):
-for _k in range(full, depth): => for _k in range(full + 1, depth):
+left = full if part else depth => left = (full if part else depth) - 1
+left = depth - full => left = depth - full - 1
 bk[0] = load_part(b, 0, last) => bk[0] = load_part(b, 0, 1)
 acc[r] = load_part(start, r * ld_start, last) => acc[r] = load_part(start, 0, last)
 start, r * ld_start + column_of(v, vectors, width, edge, last)) => start, column_of(v, vectors, width, edge, last))
 cdef bint ends = ends_with_init(depth, ld_init) => cdef bint ends = False
 store_part(c, r * ldc, acc[r], last) => store(c, r * ldc, acc[r])
 return last if edge and vectors > 1 and v == vectors - 1 else v * width => return v * width ||| return last if edge and v == vectors - 1 else v * width
-a4 = at(a, 4 * a_row) if rows > 4 else a => a4 = at(a, 3 * a_row) if rows > 4 else a
-a8 = at(a, 8 * a_row) if rows > 8 else a => a8 = at(a, 4 * a_row) if rows > 8 else a
 1@ ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
 2@ ldb, depth,\n                    4, vectors => ldb, depth,\n                    3, vectors
 ldb, depth,\n                    9, vectors => ldb, depth,\n                    8, vectors
@@ -231,6 +229,15 @@ height * (depth if a_packed else a_row) => height * a_row
 a_row, a_step = 1, height => a_step = height
 at(a, tiles * a_tile) => a
 init, ld_init = <const vec *> ZEROS, 0 => init, ld_init = <const vec *> ZEROS, ld_init
+
+src/bpcore/_math/row_pointers.pxd
+at(p, 3 * apart) if count > 3 => at(p, 2 * apart) if count > 3
+at(p, 6 * apart) if count > 6 => at(p, 3 * apart) if count > 6
+at(p, 9 * apart) if count > 9 => at(p, 6 * apart) if count > 9
+at(<const vec *> third, r % 3 * apart) => at(<const vec *> third, r * apart)
+rows.p3 = at(<const vec *> rows.p3, step) => pass
+rows.p6 = at(<const vec *> rows.p6, step) => pass
+rows.p9 = at(<const vec *> rows.p9, step) => pass
 
 src/bpcore/_math/product.pxd
 DEPTH = 264 => DEPTH = 256
@@ -282,10 +289,7 @@ at(a, depth // width * width) => at(a, depth // width * width - width)
 1@ acc[r * columns + m] += near[r] * x => acc[r * columns + m] = near[r] * x
 acc[r * columns + m] += x * near[m] => acc[r * columns + m] = x * near[m]
 1@ left = <int> (depth % width) => left = 0
-x = load_part(W, m * depth, left) => x = load_part(W, m * depth, 1)
-x = load(a if r < 3 else a3, => x = load(a,
-x = load(W if m < 3 else (W3 if m < 6 else W6), => x = load(W if m < 3 else W3,
-near[m] = load(W if m < 3 else W3, => near[m] = load(W,
+x = load_part(row(W, &W_rows, m, depth), 0, left) => x = load_part(row(W, &W_rows, m, depth), 0, 1)
 store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], at(bias, 4 * m)) => store_sums(z, r * ldz + 4 * m, &acc[r * columns + 4 * m], bias)
 dot_few(at(z, m), ldz, at(bias, m), a, => dot_few(at(z, m), ldz, bias, a,
 m, behind = wide, end => behind = end
@@ -294,11 +298,9 @@ W, depth, columns, 4, 4) => W, depth, columns, 3, 4)
 W, depth, columns, 4, 3) => W, depth, columns, 3, 3)
 
 src/bpcore/_math/columns.pxd
-a8 = at(a, 8 * depth) if rows > 8 => a8 = at(a, 7 * depth) if rows > 8
-depth * i // rows, depth * (i + 1) // rows => depth * i // rows, depth * i // rows + depth // rows
+left = depth * (i + 1) // rows - depth * i // rows => left = depth // rows
 vk[v] = load(bias, v * width) => vk[v] = load(bias, 0)
 acc[r * vectors + v] += ark * vk[v] => acc[r * vectors + v] += ark * vk[0]
-r % 4 * depth) => r % 3 * depth)
 store(z, r * ld + v * width, acc[r * vectors + v]) => store(z, r * ld + v * width, acc[r * vectors])
 rows == 7: => rows == 8:
 copy_row(at(bias, j), b, wide) => copy_row(bias, b, wide)
@@ -392,10 +394,16 @@ chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS => chunks = 1 if rows < SKIP_ROWS e
 
 src/bpcore/_math/shallow.pxd
 if part and k >= full: => if part and k > full:
-k % 4 * a_step) => k % 3 * a_step)
 acc[v] += ark * bk[k * vectors + v] => acc[v] = ark * bk[k * vectors + v]
 store_part(c, 0, start + acc[0], last) => store(c, 0, start + acc[0])
 second = last if edge else lanes(c) => second = lanes(c)
+acc[v] = load(begin, v * second) if begins => acc[v] = load(begin, v * lanes(c)) if begins
+begin = at(begin, ld_begin) => pass
+half = (depth + 1) // 2 => half = (depth + 1) // 2 - 1
+<const vec *> ZEROS if ends else init, 0, False) => init, 0, False)
+at(b, half * ldb), ldb, high, depth - half, last, sums, ld, False) => at(b, half * ldb), ldb, high, depth - half, last, init, 0, False)
+c, init, a = at(c, high * ldc), at(init, high * ld_init), at(a, high * a_row) => c, a = at(c, high * ldc), at(a, high * a_row) ||| c, init = at(c, high * ldc), at(init, high * ld_init)
+return 12 if two and SHALLOW == 6 => return 12 if SHALLOW == 6
 ENDED = 64 => ENDED = 100
 else <int> SHALLOW => else 0
 
@@ -422,8 +430,9 @@ second + W, second + b, vectors + 3 * size, back) => second + W, second + b, vec
 room += 3 * block => room += block
 
 src/bpcore/_core/narrow_products.pxi
-for v in range(1, layer.pieces): => for v in range(1, 1):
-total = b if layer.n_outputs == 1 else zero(W) => total = zero(W)
+1@ for v in range(1, layer.pieces): => for v in range(1, 1):
+2@ for v in range(1, layer.pieces): => for v in range(1, 1):
+row_products(layer, b, near, a_in, W), used) => row_products(layer, zero(W), near, a_in, W), used)
 layer.n_inputs if layer.pieces == 1 else <int> width => 1
 return sums(rows, layer.n_outputs, used) + b => return sums(rows, layer.n_outputs, used)
 near if held else load(a_in, 0) => near

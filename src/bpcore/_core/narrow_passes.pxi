@@ -70,17 +70,17 @@ cdef inline vec lanes_delta(const narrow_t *layer, vec da) noexcept nogil:
     return delta[0]
 
 
-cdef vec through_one(
+cdef inline vec through_one(
     const narrow_t *layer, const narrow_t *last, bint whole, const vec *p
 ) noexcept nogil:
     """One sample's z and a, layer after layer; returns the last a, or if not `whole` the last z."""
     cdef vec out = narrow_z(layer, zero(p), <const vec *> layer.a_in, <const vec *> layer.W, False)
-    while layer != last:
+    while layer != last or whole:
         out = lanes_activation(layer, out, layer.n_outputs)
+        if layer == last:
+            return out
         layer += 1
         out = narrow_z(layer, out, <const vec *> layer.a_in, <const vec *> layer.W, True)
-    if whole:
-        return lanes_activation(layer, out, layer.n_outputs)
     (<vec *> layer.z)[0] = out
     return out
 
@@ -241,12 +241,16 @@ cdef double loss_of_rows(
     return C
 
 
+cdef inline bint loss_by_lanes(const network_t *net, const narrow_t *last) noexcept nogil:
+    """Whether loss_of_lanes has the loss of a sample."""
+    return last.activation != SOFTMAX and by_outputs(net.loss, net.fused)
+
+
 cdef inline bint in_one_vector(
     const network_t *net, const narrow_t *last, int n
 ) noexcept nogil:
     """Whether the outputs of n samples fit into a vector, and loss_of_lanes has the loss."""
-    return (n * last.n_outputs <= last.lanes and last.activation != SOFTMAX
-            and by_outputs(net.loss, net.fused))
+    return n * last.n_outputs <= last.lanes and loss_by_lanes(net, last)
 
 
 cdef inline double loss_in_lanes(
@@ -314,16 +318,15 @@ cdef inline const vec *narrow_input(
 
 
 cdef inline double narrow_one(
-    training_t *t, const stretch_t *data, const vec *p, Py_ssize_t first, double share,
+    training_t *t, const stretch_t *data, const vec *p, const narrow_t *last, bint by_lanes,
+    Py_ssize_t first, double share,
     double scale,      # of δ
     Py_ssize_t shift,  # as for back_through_one
 ) noexcept nogil:
     """Forward, loss and backward of row `first`; C"""
     cdef narrow_t *layers = t.narrow
-    cdef narrow_t *last = layers + (t.net.n_layers - 1)
     cdef Py_ssize_t k = row_of(t, data, first, element_size(p))
     cdef double C = 0
-    cdef bint by_lanes = last.activation != SOFTMAX and by_outputs(t.net.loss, t.net.fused)
     cdef vec a, y, delta
     layers.a_in = <void *> narrow_input(t, <const vec *> data.X, k, 0, True)
     a = through_one(layers, last, by_lanes, p)
@@ -361,11 +364,15 @@ cdef double narrow_gradient(
     training_t *t, const stretch_t *data, Py_ssize_t first, int n, double share, const floating *p
 ) noexcept nogil:
     """C of rows first … first + n - 1, and the gradient in the network's vectors"""
+    cdef const narrow_t *last = t.narrow + (t.net.n_layers - 1)
+    cdef bint by_lanes = loss_by_lanes(&t.net, last)
     if floating is float:
         if n == 1:
-            return narrow_one(t, data, <const vf32 *> p, first, share, 1, t.narrow_size)
+            return narrow_one(t, data, <const vf32 *> p, last, by_lanes, first, share, 1,
+                              t.narrow_size)
         return narrow_some(t, data, <const vf32 *> p, first, n, share)
     else:
         if n == 1:
-            return narrow_one(t, data, <const vf64 *> p, first, share, 1, t.narrow_size)
+            return narrow_one(t, data, <const vf64 *> p, last, by_lanes, first, share, 1,
+                              t.narrow_size)
         return narrow_some(t, data, <const vf64 *> p, first, n, share)

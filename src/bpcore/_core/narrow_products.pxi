@@ -6,24 +6,31 @@ register, which memory holds too: a number that is stored and loaded again is a 
 """
 
 
+cdef inline vec row_products(
+    const narrow_t *layer, vec start, vec near, const vec *a_in, const vec *row
+) noexcept nogil:
+    """start + W[m, n] a_in[n], their lanes not yet added up"""
+    cdef Py_ssize_t width = lanes(row)
+    cdef int v
+    start += near * load(row, 0)
+    for v in range(1, layer.pieces):
+        start += load(a_in, v * width) * load(row, v * width)
+    return start
+
+
 cdef inline vec z_by_rows(
     const narrow_t *layer, vec near, const vec *a_in, const vec *W
 ) noexcept nogil:
     """z_m = b_m + Σ_n W[m, n] a_in[n]"""
     cdef vec rows[16]
-    cdef vec total, b = load(<const vec *> layer.b, 0)
+    cdef vec b = load(<const vec *> layer.b, 0)
     cdef Py_ssize_t width = lanes(W)
-    cdef int m, v, used = layer.n_inputs if layer.pieces == 1 else <int> width
+    cdef int m, used = layer.n_inputs if layer.pieces == 1 else <int> width
+    if layer.n_outputs == 1:
+        return only_sum(row_products(layer, b, near, a_in, W), used)
     for m in range(layer.n_outputs):
-        total = b if layer.n_outputs == 1 else zero(W)
-        total += near * load(W, 0)
-        W = at(W, width)
-        for v in range(1, layer.pieces):
-            total += load(a_in, v * width) * load(W, 0)
-            W = at(W, width)
-        if layer.n_outputs == 1:
-            return only_sum(total, used)
-        rows[m] = total
+        rows[m] = row_products(layer, zero(W), near, a_in, W)
+        W = at(W, layer.pieces * width)
     for m in range(layer.n_outputs, width):
         rows[m] = zero(W)
     return sums(rows, layer.n_outputs, used) + b
@@ -87,12 +94,15 @@ cdef inline void add_outer(
 ) noexcept nogil:
     """∂C/∂W = δ a_inᵀ, ∂C/∂b = δ, in the place of what is there or added to it"""
     cdef Py_ssize_t width = lanes(dW)
-    cdef vec d = first_everywhere(delta)
+    cdef vec near, d = first_everywhere(delta)
     cdef int m = 0, v
     put_or_add(db, delta, accumulate)
     if layer.by_rows:
+        near = load(a_in, 0)
         while True:
-            for v in range(layer.pieces):
+            put_or_add(dW, d * near, accumulate)
+            dW = at(dW, width)
+            for v in range(1, layer.pieces):
                 put_or_add(dW, d * load(a_in, v * width), accumulate)
                 dW = at(dW, width)
             m += 1

@@ -19,14 +19,60 @@ cdef bint narrow_update(
     return True
 
 
+cdef inline Py_ssize_t narrow_descent(
+    training_t *t, const stretch_t *data, const vec *p, double *loss_sum, double *weight_sum,
+) noexcept nogil:
+    """narrow_stretch of plain SGD, whose gradient nobody looks at, a sample at a time"""
+    cdef const narrow_t *last = t.narrow + (t.net.n_layers - 1)
+    cdef bint by_lanes = loss_by_lanes(&t.net, last)
+    cdef Py_ssize_t step = data.start
+    cdef double C, share = 1, total = 1, losses = loss_sum[0], weights = weight_sum[0]
+    while step < data.stop:
+        if data.weight != NULL and vec is vf32:
+            share = batch_share(<const float *> data.weight, data.order, step, 1, &total)
+        elif data.weight != NULL:
+            share = batch_share(<const double *> data.weight, data.order, step, 1, &total)
+        C = narrow_one(t, data, p, last, by_lanes, step, share, -rate_of(data, step), 0)
+        if not isfinite(C):
+            break
+        losses += C * total
+        weights += total
+        step += 1
+    loss_sum[0], weight_sum[0] = losses, weights
+    return step
+
+
+cdef Py_ssize_t narrow_steps(
+    training_t *t, const stretch_t *data, const floating *p, double *loss_sum, double *weight_sum,
+) noexcept nogil:
+    """narrow_stretch of any optimiser and batch: the gradient, and then the step"""
+    cdef Py_ssize_t step = data.start, first, n
+    cdef double C, share = 0, total = 0
+    cdef pace_t pace
+    while step < data.stop:
+        first = step * data.batch_size
+        n = min(data.batch_size, data.samples - first)
+        if data.weight != NULL or total != n:
+            share = batch_share(<const floating *> data.weight, data.order, first, n, &total)
+        C = narrow_gradient(t, data, first, <int> n, share, p)
+        if not isfinite(C):
+            break
+        pace = pace_of(&t.rule, rate_of(data, step),
+                       <double> (data.counter + step - data.start + 1))
+        if not narrow_update(t, p, &pace, data.guard):
+            break
+        loss_sum[0] += C * total
+        weight_sum[0] += total
+        step += 1
+    return step
+
+
 cdef Py_ssize_t narrow_stretch(
     training_t *t, const stretch_t *data, const floating *p, double *loss_sum, double *weight_sum,
 ) noexcept nogil:
     """run_stretch of a narrow network"""
-    cdef Py_ssize_t step = data.start, first, n
+    cdef Py_ssize_t step
     cdef bint descends = t.rule.kind == SGD and t.rule.momentum == 0 and data.guard == UNGUARDED
-    cdef double C, share = 0, total = 0, losses = loss_sum[0], weights = weight_sum[0]
-    cdef pace_t pace
     take_block(t, 0)
     address_narrow(t, p)
     move_narrow(t, p, False)
@@ -35,32 +81,14 @@ cdef Py_ssize_t narrow_stretch(
             step = unit_stretch(t, data, <vf32 *> t.vectors, loss_sum, weight_sum)
         else:
             step = unit_stretch(t, data, <vf64 *> t.vectors, loss_sum, weight_sum)
-        move_narrow(t, p, True)
-        return step
-    while step < data.stop:
-        first = step * data.batch_size
-        n = min(data.batch_size, data.samples - first)
-        if data.weight != NULL or total != n:
-            share = batch_share(<const floating *> data.weight, data.order, first, n, &total)
-        if descends and n == 1:
-            if floating is float:
-                C = narrow_one(t, data, <const vf32 *> p, first, share, -rate_of(data, step), 0)
-            else:
-                C = narrow_one(t, data, <const vf64 *> p, first, share, -rate_of(data, step), 0)
+    elif descends and data.batch_size == 1:
+        if floating is float:
+            step = narrow_descent(t, data, <const vf32 *> p, loss_sum, weight_sum)
         else:
-            C = narrow_gradient(t, data, first, <int> n, share, p)
-        if not isfinite(C):
-            break
-        if not descends or n > 1:
-            pace = pace_of(&t.rule, rate_of(data, step),
-                           <double> (data.counter + step - data.start + 1))
-            if not narrow_update(t, p, &pace, data.guard):
-                break
-        losses += C * total
-        weights += total
-        step += 1
+            step = narrow_descent(t, data, <const vf64 *> p, loss_sum, weight_sum)
+    else:
+        step = narrow_steps(t, data, p, loss_sum, weight_sum)
     move_narrow(t, p, True)
-    loss_sum[0], weight_sum[0] = losses, weights
     return step
 
 
