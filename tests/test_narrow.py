@@ -31,12 +31,14 @@ def data(sizes, n, dtype, seed=0):
     return rng.uniform(-1, 1, (n, sizes[0])).astype(dtype), rng.random((n, sizes[-1])).astype(dtype)
 
 
-def assert_same_training(sizes, batch_size, dtype, make=bp.Adam, hidden="tanh"):
+def assert_same_training(sizes, batch_size, dtype, make=bp.Adam, hidden="tanh", sample_weight=None):
     """Assert that a network comes to the parameters and losses of the reference."""
     X, Y = data(sizes, 2 * batch_size + 1, dtype)
     net = bp.mlp(sizes, hidden, dtype=dtype, rng=1)
     truth = reference.Network(net.layers, dtype="float64")
     told = {"epochs": 3, "batch_size": batch_size, "shuffle": False}
+    if sample_weight is not None:
+        told["sample_weight"] = np.resize(sample_weight, len(X)).astype(dtype)
     loss = net.fit(X, Y, optimizer=make(), **told).loss
     desired = truth.fit(X, Y, optimizer=make(), **told).loss
     # Adam's step divides by a root: what is rounded off a small gradient counts.
@@ -70,6 +72,16 @@ def test_activations_that_are_not_0_at_0(sizes, activation, dtype, level):
     """Lanes beyond the outputs would add up in the next layer's rows, and in their gradient."""
     assert_same_training(sizes, 1, dtype, lambda: bp.SGD(0.1), activation)
     assert_same_training(sizes, 2, dtype, lambda: bp.SGD(0.1), activation)
+
+
+@pytest.mark.parametrize("rule", [lambda: bp.SGD(0.1), bp.Adam], ids=["SGD", "Adam"])
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("sizes", SHAPES)
+def test_weights_of_samples(sizes, batch_size, rule, dtype, level):
+    """Of a batch of one sample a weight changes no gradient, and the mean loss alone; 0 takes the
+    sample out of both."""
+    weight = (0.25, 0, 3) if batch_size == 1 else (0.25, 2, 0, 0, 3)
+    assert_same_training(sizes, batch_size, dtype, rule, sample_weight=weight)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])

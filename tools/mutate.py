@@ -497,6 +497,8 @@ return positive_part(z) => return z
 src/bpcore/_core/narrow_step.pxi
 guard == CALM_ONLY and not is_calm_along => False and not is_calm_along
 if data.weight != NULL or total != n: => if total == 0:
+share = batch_share(<const float *> data.weight, data.order, step, 1, &total) => total = 1
+losses += C * total => losses += C
 1@ -rate_of(data, step), 0) => -rate_of(data, data.start), 0)
 <double> (data.counter + step - data.start + 1)) => <double> (data.counter + step - data.start))
 if updated[0]:\n        move_narrow => if False:\n        move_narrow
