@@ -403,7 +403,7 @@ half = (depth + 1) // 2 => half = (depth + 1) // 2 - 1
 <const vec *> ZEROS if ends else init, 0, False) => init, 0, False)
 at(b, half * ldb), ldb, high, depth - half, last, sums, ld, False) => at(b, half * ldb), ldb, high, depth - half, last, init, 0, False)
 c, init, a = at(c, high * ldc), at(init, high * ld_init), at(a, high * a_row) => c, a = at(c, high * ldc), at(a, high * a_row) ||| c, init = at(c, high * ldc), at(init, high * ld_init)
-return 12 if two and SHALLOW == 6 => return 12 if SHALLOW == 6
+if BY_HALVES and two else => if BY_HALVES else
 ENDED = 64 => ENDED = 100
 else <int> SHALLOW => else 0
 

@@ -14,14 +14,14 @@ from bpcore._math.vector cimport (
 
 cdef enum:
     SHALLOW = TILE_ROWS  # k at most: two vectors each, in registers
+    BY_HALVES = TILE_ROWS == 6  # whether twice as many go by halves: what half_panel has
     HIGH = 64            # rows, whose sums of a half are put down before the other
     ENDED = 64           # terms of a sum that ends with init
 
 
 cdef inline int shallow_terms(bint two) noexcept nogil:
-    """k at most, of panels of two vectors or of one: of two also half the terms at a time, six or
-    fewer, where a tile has no more rows."""
-    return 12 if two and SHALLOW == 6 else SHALLOW
+    """k at most, of panels of two vectors or of one"""
+    return 2 * SHALLOW if BY_HALVES and two else SHALLOW
 
 
 cdef inline bint ends_with_init(Py_ssize_t depth, Py_ssize_t ld_init) noexcept nogil:
@@ -155,7 +155,7 @@ cdef inline void shallow_panel(
 ) noexcept nogil:
     """C = init + A B for the columns of one panel; `depth` made a constant."""
     cdef int wide = <int> columns
-    if depth > SHALLOW:
+    if BY_HALVES and depth > SHALLOW:
         panel_by_halves(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, columns, depth)
     elif depth == 1:
         shallow_edge(c, ldc, init, ld_init, a, a_row, a_step, b, ldb, rows, 1, wide, full)
