@@ -641,13 +641,18 @@ everywhere(z, 0.69314718056) => everywhere(z, 0.69314712)
 ((n[v] + one) + e[v]) => (n[v] + one)
 a[v] = with_sign_of(z[v], ((n[v] - one) - e[v]) / ((n[v] + one) + e[v])) => a[v] = ((n[v] - one) - e[v]) / ((n[v] + one) + e[v])
 smaller(everywhere(z, 20), magnitude(z[v])) => smaller(magnitude(z[v]), everywhere(z, 20)) ||| smaller(everywhere(z, 18), magnitude(z[v]))
-everywhere(z, 1.9907756113432728442e-4) => everywhere(z, 1.99e-4)
-everywhere(z, 0.46148958934838690996) => everywhere(z, 0.461489588349)
-vec border = everywhere(z, 0.625) => vec border = everywhere(z, 1.25) ||| vec border = everywhere(z, 0.3)
+everywhere(z, 1.9890457740888396e-4) => everywhere(z, 1.988e-4)
+everywhere(z, 0.46147786814706604) => everywhere(z, 0.461477868147)
+vec border = everywhere(z, 0.75) => vec border = everywhere(z, 1.5) ||| vec border = everywhere(z, 0.5)
+below(u[v], border, shift, n[v]) => n[v]
+else 0.3465735901845619) => else 0.34657359027997264)
+r[v] + (n[v] - shift) * everywhere(z, 9.541074646352939e-11) => r[v]
+t[v] = r[v] * (q[v] - p[v]) => t[v] = r[v] * q[v]
+below(u[v], border, u[v] * p[v], q[v] + t[v]) => below(u[v], border, p[v], q[v] + t[v])
+q[v] = (n[v] + half) * q[v] - (n[v] - half) * t[v] => q[v] = (n[v] + half) * q[v]
 below(u[v], border, u[v], one) - p[v] => below(u[v], border, u[v], one) + p[v]
-a[v] = with_sign_of(z[v], below(u[v], border, u[v], one) - p[v]) => a[v] = below(u[v], border, u[v], one) - p[v]
-1@ everywhere(z, 1.9082149292705877e-10) => everywhere(z, 1.9e-10)
-2@ everywhere(z, 1.9082149292705877e-10) => everywhere(z, 1.9e-10)
+a[v] = with_sign_of(z[v], below(u[v], border, u[v], one) - p[v] / q[v]) => a[v] = below(u[v], border, u[v], one) - p[v] / q[v]
+everywhere(z, 1.9082149292705877e-10) => everywhere(z, 1.9e-10)
 everywhere(z, -2.12194440e-4) => everywhere(z, -2.13e-4)
 everywhere(z, -70), everywhere(z, 104) => everywhere(z, -10), everywhere(z, 104) ||| everywhere(z, -70), everywhere(z, 100)
 everywhere(z, -600), everywhere(z, 746) => everywhere(z, -30), everywhere(z, 746) ||| everywhere(z, -600), everywhere(z, 740)

@@ -1,4 +1,4 @@
-"""tanh and the logistic function of vectors, up to four step by step, and of a block of numbers.
+"""tanh and the logistic function of vectors, some step by step, and of a block of numbers.
 
 A processor that waits for a step of one vector has the same step of the others to do. And of a loop
 over numbers that are cut off at a bound, GCC makes a choice among three results, two of them
@@ -6,8 +6,8 @@ known beforehand, which costs more than to cut them off. So a vector takes 0.6 t
 here. Argument reduction and polynomials are those of elementary.pxd, where the other functions are.
 """
 from bpcore._math.vector cimport (
-    below, everywhere, larger, lanes, load, load_part, magnitude, power_of_two, smaller, store,
-    store_part, vec, vf32, vf64, with_sign_of,
+    FUSED, LANES_F64, below, everywhere, larger, lanes, load, load_part, magnitude, power_of_two,
+    smaller, store, store_part, vec, vf32, vf64, with_sign_of,
 )
 
 cdef extern from "tanh_table.h" nogil:
@@ -84,52 +84,61 @@ cdef inline void tanh_by_numerator(const vec *z, vec *a, int vectors) noexcept n
 
 
 cdef inline void tanh_by_difference(const vec *z, vec *a, int vectors) noexcept nogil:
-    """u - u³ p(u²) / q(u²) below u = |x| = 0.625, 1 - 2 / (e^(2u) + 1) from there, with x's sign
+    """u - u³ p(u²) / q(u²) below u = |x| = 3/4, 1 - 2 / (e^(2u) + 1) from there, with x's sign
 
-    For float64: to 1.25 ulp, with one division for both. e^(2u) + 1 = 2^n (e^r - 1) + (2^n + 1).
+    For float64: to 1.75 ulp, with one division and one p and q for both. From 3/4 on they give
+    tanh r = t / q, t = r (q - r² p), where r = n ln 2 / 2 - u is at most ln 2 / 4. By the addition
+    theorem 2 / (e^(2u) + 1) = (1 + tanh r) / (2^(n-1) + 1/2 - (2^(n-1) - 1/2) tanh r), whose
+    denominator is 1 for n = 0, as it has to be below 3/4.
     """
-    cdef vec border = everywhere(z, 0.625), shift = everywhere(z, 6755399441055744.0 + 1023.0)
-    cdef vec one = everywhere(z, 1), two = everywhere(z, 2)
+    cdef vec border = everywhere(z, 0.75), shift = everywhere(z, 6755399441055744.0 + 1022.0)
+    cdef vec one = everywhere(z, 1), half = everywhere(z, 0.5)
+    cdef vec ln2_head = everywhere(z, 0.34657359027997264 if FUSED else 0.3465735901845619)
     cdef vec u[4]
     cdef vec n[4]
     cdef vec r[4]
-    cdef vec e[4]
+    cdef vec square[4]
     cdef vec p[4]
     cdef vec q[4]
+    cdef vec t[4]
     cdef int v
     for v in range(vectors):
         u[v] = smaller(everywhere(z, 20), magnitude(z[v]))  # in this order NaN stays
     for v in range(vectors):
         n[v] = u[v] * everywhere(z, 2.8853900817779268) + shift
     for v in range(vectors):
-        r[v] = (u[v] + u[v]) - (n[v] - shift) * everywhere(z, 0.6931471803691238)
+        n[v] = below(u[v], border, shift, n[v])  # n = 0
     for v in range(vectors):
-        r[v] = r[v] - (n[v] - shift) * everywhere(z, 1.9082149292705877e-10)
-    expm1_near_0(r, e, vectors)
+        r[v] = (n[v] - shift) * ln2_head - u[v]
+    if not FUSED:  # that product is exact then, and what was left out comes now
+        for v in range(vectors):
+            r[v] = r[v] + (n[v] - shift) * everywhere(z, 9.541074646352939e-11)
+    for v in range(vectors):
+        square[v] = r[v] * r[v]
+    for v in range(vectors):
+        p[v] = square[v] * everywhere(z, 1.9890457740888396e-4) + everywhere(
+            z, 0.02049262271569582)
+    for v in range(vectors):
+        p[v] = p[v] * square[v] + everywhere(z, 0.33333333333333326)
+    for v in range(vectors):
+        q[v] = square[v] * everywhere(z, 2.062408729233731e-4) + everywhere(
+            z, 0.02328309908674414)
+    for v in range(vectors):
+        q[v] = q[v] * square[v] + everywhere(z, 0.46147786814706604)
+    for v in range(vectors):
+        q[v] = q[v] * square[v] + one
+    for v in range(vectors):
+        p[v] = p[v] * square[v]
+    for v in range(vectors):
+        t[v] = r[v] * (q[v] - p[v])
     for v in range(vectors):
         n[v] = power_of_two(n[v])
     for v in range(vectors):
-        e[v] = n[v] * e[v] + (n[v] + one)
+        p[v] = below(u[v], border, u[v] * p[v], q[v] + t[v])
     for v in range(vectors):
-        r[v] = u[v] * u[v]
+        q[v] = (n[v] + half) * q[v] - (n[v] - half) * t[v]
     for v in range(vectors):
-        p[v] = r[v] * everywhere(z, 1.9907756113432728442e-4) + everywhere(
-            z, 0.020496529782801073853)
-    for v in range(vectors):
-        p[v] = p[v] * r[v] + everywhere(z, 0.33333333333333322583)
-    for v in range(vectors):
-        q[v] = r[v] * everywhere(z, 2.0642612862857297265e-4) + everywhere(
-            z, 0.023288306518271727546)
-    for v in range(vectors):
-        q[v] = q[v] * r[v] + everywhere(z, 0.46148958934838690996)
-    for v in range(vectors):
-        q[v] = q[v] * r[v] + one
-    for v in range(vectors):
-        p[v] = u[v] * r[v] * p[v]
-    for v in range(vectors):
-        p[v] = below(u[v], border, p[v], two) / below(u[v], border, q[v], e[v])
-    for v in range(vectors):
-        a[v] = with_sign_of(z[v], below(u[v], border, u[v], one) - p[v])
+        a[v] = with_sign_of(z[v], below(u[v], border, u[v], one) - p[v] / q[v])
 
 
 cdef inline void tanh_vectors(const vec *z, vec *a, int vectors) noexcept nogil:
@@ -193,6 +202,14 @@ cdef inline void some_vectors(
         logistic_vectors(z, a, vectors)
 
 
+cdef inline int in_step(int function, const vec *z) noexcept nogil:
+    """How many vectors a loop takes step by step, as measured."""
+    if vec is vf64:
+        if function == TANH_LANES and LANES_F64 == 4:  # AVX2: four would live on the stack
+            return 2
+    return 4
+
+
 cdef inline void by_lanes(
     int function, const vec *z, vec *a, Py_ssize_t count
 ) noexcept nogil:
@@ -200,14 +217,14 @@ cdef inline void by_lanes(
     cdef vec x[4]
     cdef vec y[4]
     cdef Py_ssize_t k = 0, width = lanes(a)
-    cdef int v, left
-    while k + 4 * width <= count:
-        for v in range(4):
+    cdef int v, left, some = in_step(function, z)
+    while k + some * width <= count:
+        for v in range(some):
             x[v] = load(z, k + v * width)
-        some_vectors(function, x, y, 4)
-        for v in range(4):
+        some_vectors(function, x, y, some)
+        for v in range(some):
             store(a, k + v * width, y[v])
-        k += 4 * width
+        k += some * width
     while k < count:
         left = <int> (width if count - k > width else count - k)
         x[0] = load_part(z, k, left)

@@ -74,6 +74,13 @@ typedef double vf64;
 
 #endif
 
+/* Whether x * y + z is rounded once. */
+#if defined(__GNUC__) && (defined(__FMA__) || defined(__aarch64__))
+#define FUSED 1
+#else
+#define FUSED 0
+#endif
+
 static inline vf32 load_f32(const float *p) { return *(const vf32 *)p; }
 static inline vf64 load_f64(const double *p) { return *(const vf64 *)p; }
 static inline void store_f32(float *p, vf32 x) { *(vf32 *)p = x; }

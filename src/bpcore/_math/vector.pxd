@@ -17,6 +17,7 @@ cdef extern from "vector.h" nogil:
         TILE_VECTORS
         DOT_ROWS
         COLUMN_SAMPLES
+        FUSED  # whether x * y + z is rounded once
     vf32 load_f32(const float *p)
     vf64 load_f64(const double *p)
     void store_f32(float *p, vf32 x)
