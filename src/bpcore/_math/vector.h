@@ -74,7 +74,7 @@ typedef double vf64;
 
 #endif
 
-/* Whether x * y + z is rounded once. */
+/* Whether x * y + z is rounded once, as the flags of setup.py have it. */
 #if defined(__GNUC__) && (defined(__FMA__) || defined(__aarch64__))
 #define FUSED 1
 #else
