@@ -44,9 +44,9 @@ gelu(z[k]), gelu_derivative(z[k]) => gelu(z[k]), z[k]
 silu(z[k], a[k]), silu_derivative(z[k], a[k]) => silu(z[k], a[k]), z[k]
 sigmoid(z, z, count) => pass
 sigmoid(a + first, s, some) => sigmoid(a, s, some)
-1@ sigmoid(z + first, s, some) => sigmoid(z, s, some)
-2@ sigmoid(z + first, s, some) => sigmoid(z, s, some)
+sigmoid(z + first, s, some) => sigmoid(z, s, some)
 delta[first + k] *= s[k] => delta[first + k] = s[k]
+if activation == SILU:\n                for k => if True:\n                for k
 return s * (<floating> 1 + z * (<floating> 1 - s)) => return s * (<floating> 1 + z)
 softsign(z[k]), softsign_derivative(z[k]) => softsign(z[k]), z[k]
 hard_sigmoid(z[k]), hard_sigmoid_derivative(z[k]) => hard_sigmoid(z[k]), z[k]
@@ -78,21 +78,23 @@ return clamp[floating](z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1
 z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 1) => z * <floating> 0.16666666666666666 + <floating> 0.5, 0, 2)
 return <floating> 0.16666666666666666 if absolute(z) < 3 => return <floating> 0.1666 if absolute(z) < 3
 if absolute(z) < 3 else => if absolute(z) <= 3 else ||| if z < 3 else
+in (GELU, SILU, => in (SILU,
+a[k] = exp_(a[k]) => a[k] = exp_(a[k] * <floating> 0.999)
+delta[k] *= a[k] => delta[k] *= z[k]
+delta[k] *= tanh_derivative(a[k]) => delta[k] *= tanh_derivative(z[k])
+
+src/bpcore/_math/softmax.pxd
 top = larger(top, load(z, v * width)) => pass
 store(to, v * width, load(z, v * width) - top) => store(to, v * width, load(z, v * width))
 load_part(z, whole, left) - top, left => load_part(z, whole, left), left
 top = load(z, n_outputs - width) => top = load(z, 0)
-in (GELU, SILU, => in (SILU,
 total += load(e, v * width) => total = load(e, v * width)
 total = load_part(e, whole, left) if left else zero(e) => total = zero(e)
 load_part(e, whole, left) * total => load_part(e, whole, left)
 inner += delta[m] * a[m] => inner += delta[m]
 a[m] * (delta[m] - inner) => a[m] * delta[m] ||| delta[m] - inner
-a[k] = exp_(a[k]) => a[k] = exp_(a[k] * <floating> 0.999)
-delta[k] *= a[k] => delta[k] *= z[k]
 for m in range(n * n_outputs): => for m in range(n_outputs):
 a, delta = a + n_outputs, delta + n_outputs => pass
-delta[k] *= tanh_derivative(a[k]) => delta[k] *= tanh_derivative(z[k])
 
 src/bpcore/_math/elementary.pxd
 x = low if x < low else x => x = x
@@ -307,7 +309,7 @@ copy_row(at(bias, j), b, wide) => copy_row(bias, b, wide)
 first = n * t // tiles => first = 0
 1@ at(V, j * depth) => V
 if wide > width: => if wide > width + 1:
-copy_row(at(tile, r * padded(z, wide)), => copy_row(at(tile, r * wide),
+copy_row(at(tile, r * round_up(wide, width)), => copy_row(at(tile, r * wide),
 at(z, (first + r) * columns + j), wide) => at(z, (first + r) * columns), wide)
 step = min(<Py_ssize_t> 64, n_inputs - k) => step = min(<Py_ssize_t> 64, n_inputs)
 at(W, j * n_inputs + k), at(V => at(W, j * n_inputs), at(V
@@ -390,7 +392,7 @@ copy_row(at(a, r * a_row), at(to, r * depth), depth) => copy_row(at(a, r * a_row
 return (ldb == columns and columns % lanes(b) == 0 => return (columns % lanes(b) == 0 ||| return (ldb == columns
 part = at(b, (first + k) * ldb) => part = at(b, first * ldb)
 most = SKIP_PANEL // vectors => most = 2 * SKIP_PANEL // vectors
-chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS => chunks = 1 if rows < SKIP_ROWS else rows // SKIP_ROWS
+chunks = ceil_div(rows, SKIP_ROWS) => chunks = 1 if rows < SKIP_ROWS else rows // SKIP_ROWS
 
 src/bpcore/_math/shallow.pxd
 if part and k >= full: => if part and k > full:
@@ -689,14 +691,16 @@ src/bpcore/_math/team.pxd
 (me.threads - group + groups - 1) // groups => (me.threads - group) // groups
 part.index = me.index // groups => part.index = me.index % groups
 
-src/bpcore/_core/passes.pxi
-1@ if layer.alone: => if n == 1:
-2@ if layer.alone: => if n == 1:
+src/bpcore/_core/products.pxi
 <floating> (db[0] + total if accumulate else total) => <floating> total
 add_row_sums(delta, 1, n, &total) => add_row_sums(delta, 1, n - 1, &total)
 layer.n_inputs, n, False, accumulate) => layer.n_inputs, n, False, False)
 samples.W = <void *> (a_in + first * layer.n_inputs) => samples.W = <void *> a_in
 b[k] = (<const floating *> layer.b)[0] => b[k] = 0
+
+src/bpcore/_core/passes.pxi
+1@ if layer.alone: => if n == 1:
+2@ if layer.alone: => if n == 1:
 n = rows if last - first > rows else last - first => n = rows
 layer.unclean = True => layer.unclean = False
 (nothing[2] + nothing[3]) == 0 => (nothing[2] + nothing[3]) == nothing[0]

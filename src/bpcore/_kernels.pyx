@@ -4,7 +4,10 @@ Built once per CPU level from this one source; `bpcore.cpu.kernels` is the one
 in use. Here stand what it imports and the tables of names; the rest is in
 `_core`, a concept a file, and pasted in at the end:
 
+    compiled_once  what the formulas of `_math` call by name
+    products    a layer's products: of a batch, of a sample, of a single output
     passes      a layer's and a network's formulas over rows of a batch
+    preparation    which way each layer computes, and room for it
     door        every array that comes in: clean, or converted
     probes      entries for tests
     layer       Layer keeps what one layer computes
@@ -38,7 +41,7 @@ from bpcore.memory import aligned_bytes
 from bpcore._math.activation cimport (
     ELU, EXP, GELU, GIVEN, HARD_SIGMOID, IDENTITY, LEAKY_RELU, RELU, SELU, SIGMOID, SILU,
     SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, activate, derivative_takes_z, differentiate, is_often_zero,
-    keeps_zero, softmax, softmax_delta, to_delta,
+    keeps_zero, to_delta,
 )
 from bpcore._math.activation_lanes cimport activated, derived, in_lanes
 from bpcore._math.affine cimport affine_backward, affine_forward, affine_gradient, tiled_outputs
@@ -59,9 +62,11 @@ from bpcore._math.network cimport (
     NEAR_BYTES, choose_sums, dense_t, keeps_z, lanes_of, network_t, products_in_parts,
     vector_length, whole_vectors, work_size,
 )
+from bpcore._math.rounding cimport cache_line, ceil_div, round_up
 from bpcore._math.row_sums cimport add_row_sums, sum_of_losses
 from bpcore._math.shallow cimport ends_with_init, shallow_panel
 from bpcore._math.skip cimport look_t, share_of_nonzeros, skip_panel
+from bpcore._math.softmax cimport softmax, softmax_delta
 from bpcore._math.team cimport (
     SLICES, barrier_t, group_of, leave_processor, meet, member_t, set_flag, set_flag_if,
     share_begin, share_end, slice_count, team_size, this_processor, wait_briefly, wait_while,
@@ -114,7 +119,10 @@ include "_core/narrow_passes.pxi"
 include "_core/narrow_unit.pxi"
 include "_core/narrow_step.pxi"
 include "_core/columns.pxi"
+include "_core/compiled_once.pxi"
+include "_core/products.pxi"
 include "_core/passes.pxi"
+include "_core/preparation.pxi"
 include "_core/door.pxi"
 include "_core/probes.pxi"
 include "_core/layer.pxi"

@@ -49,7 +49,7 @@ cdef Py_ssize_t lay_out_narrow(
         place.n_inputs = <int> net.layers[l].n_inputs
         place.n_outputs = <int> net.layers[l].n_outputs
         place.activation, place.lanes = net.layers[l].activation, <int> width
-        place.pieces = <int> ((place.n_inputs + width - 1) // width)
+        place.pieces = <int> ceil_div(place.n_inputs, width)
         rows = place.n_outputs * place.pieces
         place.by_rows = rows < place.n_inputs
         place.at_W = used

@@ -364,13 +364,13 @@ cdef double blocked_run(
     """The last layer's a into out, or (out NULL) C; a block of samples at a time."""
     cdef Py_ssize_t step = 2 * STRIP if MATRIX_UNIT else TILE_ROWS  # whole tiles, but for the last
     cdef Py_ssize_t most = predicted_rows(net, x, step, out == NULL), k, first, m
-    cdef Py_ssize_t blocks = (n + most - 1) // most
+    cdef Py_ssize_t blocks = ceil_div(n, most)
     cdef Py_ssize_t rows = (n + blocks * step - 1) // (blocks * step) * step
     cdef Py_ssize_t n_inputs = net.layers[0].n_inputs
     cdef Py_ssize_t n_outputs = net.layers[net.n_layers - 1].n_outputs
-    cdef Py_ssize_t size = (rows * widest * <Py_ssize_t> sizeof(floating) + 63) // 64 * 64
+    cdef Py_ssize_t size = round_up(rows * widest * <Py_ssize_t> sizeof(floating), 64)
     cdef char *room = <char *> malloc(4 * size + 64)
-    cdef char *start = <char *> ((<size_t> room + 63) // 64 * 64)  # vectors lie in cache lines
+    cdef char *start = <char *> cache_line(room)  # vectors lie in cache lines
     cdef floating *one = <floating *> start
     cdef floating *other = <floating *> (start + size)
     cdef floating *z = <floating *> (start + 2 * size)
@@ -386,7 +386,7 @@ cdef double blocked_run(
     last.z, last.a = z, a
     outputs.layers, outputs.n_layers = &last, 1
     work = prepare(net, x, n)
-    blocks = (n + rows - 1) // rows
+    blocks = ceil_div(n, rows)
     if blocks > 1:
         packed = pack_weights(net, x)
     for k in range(blocks):

@@ -48,7 +48,7 @@ cdef coming_t rows_after(
     cdef coming_t coming
     coming.row = first
     coming.last = min(first + min(n, rows_soon(t, itemsize)), data.samples)
-    coming.share = (coming.last - first + SHARES - 1) // SHARES
+    coming.share = ceil_div(coming.last - first, SHARES)
     return coming
 
 

@@ -16,7 +16,7 @@ cdef enum:  # what a member of it is doing
 cdef char *place(char *start, Py_ssize_t *used, Py_ssize_t size) noexcept:
     """The address of the next `size` bytes, rounded up to whole cache lines of 64."""
     cdef char *address = NULL if start == NULL else start + used[0]
-    used[0] += (size + 63) // 64 * 64
+    used[0] += round_up(size, 64)
     return address
 
 
@@ -112,7 +112,7 @@ cdef class Training:
         c.net = network.c
         c.net.largest_loss = largest_loss
         c.most_slices = slice_count(&c.net, batch_size)
-        longest = (batch_size + c.most_slices - 1) // c.most_slices
+        longest = ceil_div(batch_size, c.most_slices)
         c.block = block_rows(&c.net, longest, itemsize)
         self.in_blocks = longest > c.block
         c.barriers, c.slice_losses, c.largest = self.barriers, self.slice_losses, self.largest

@@ -18,6 +18,7 @@ from bpcore._math.few_outputs cimport few_outputs
 from bpcore._math.pack cimport PAGE_BYTES, transpose
 from bpcore._math.parts cimport MATRIX_UNIT, bpcore_parts_f32, packed_t
 from bpcore._math.product cimport DEPTH, part_of, product, run_panel, tiled_product
+from bpcore._math.rounding cimport cache_line, ceil_div
 from bpcore._math.skip cimport SKIP_WORK, look_t, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
     LANES_F32, LANES_F64, TILE_ROWS, ZEROS, at, broadcast, element_size, lanes, load, load_part,
@@ -150,9 +151,9 @@ cdef inline Py_ssize_t turned_columns(
     The order of the sums is the same.
     """
     cdef Py_ssize_t width = lanes(p), left = n_inputs % width
-    cdef Py_ssize_t vectors = (rows + width - 1) // width
+    cdef Py_ssize_t vectors = ceil_div(rows, width)
     if n_inputs <= TURNED and (
-            2 * n_inputs * vectors < rows * ((n_inputs + width - 1) // width) * 2 - rows // 4):
+            2 * n_inputs * vectors < rows * ceil_div(n_inputs, width) * 2 - rows // 4):
         return n_inputs
     # Tiles of so few rows wait for their sums: four times the multiply-adds.
     return left if n_inputs > width and 4 * left * vectors < rows else 0
@@ -167,13 +168,13 @@ cdef inline void turned_gradient(
     Rows of a_in and dW lie ld apart, of which n_inputs columns are meant.
     """
     cdef vec room[2 * TURNED + 16]
-    cdef vec *part = <vec *> ((<size_t> room + 63) // 64 * 64)
+    cdef vec *part = <vec *> cache_line(room)
     cdef Py_ssize_t panel = 2 * lanes(dW), deep = part_of(n, DEPTH), m = 0, wide, missing, k, step
     while m < rows:
         wide = panel if rows - m > panel else rows - m
         if accumulate:
             transpose(at(dW, m * ld), ld, part, panel, wide, n_inputs)
-        missing = ((panel - wide) % (panel // 2) + ld_delta - 1) // ld_delta
+        missing = ceil_div((panel - wide) % (panel // 2), ld_delta)
         k = 0
         while k < n:
             step = deep if n - k > deep else n - k
@@ -255,7 +256,7 @@ cdef inline void input_skipping_gradient(
 
 cdef inline double whole(const vec *p, Py_ssize_t columns) noexcept nogil:
     """How many vectors hold so many columns."""
-    return (columns + lanes(p) - 1) // lanes(p)
+    return ceil_div(columns, lanes(p))
 
 
 cdef inline void gradient(

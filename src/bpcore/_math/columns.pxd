@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t
 from bpcore._math.affine cimport bias_gradient
 from bpcore._math.pack cimport copy_row, pack_rows, transpose
 from bpcore._math.product cimport run_panel
+from bpcore._math.rounding cimport cache_line, ceil_div, round_up
 from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.vector cimport (
     COLUMN_SAMPLES, TILE_ROWS, at, broadcast, hold, lanes, load, prefetch, store, vec, zero,
@@ -26,11 +27,6 @@ cdef struct ahead_t:      # the rows of X that are to be fetched
     const int64_t *order  # row i is order[i]; NULL: i
     Py_ssize_t row        # row, row + 1, …
     Py_ssize_t end
-
-
-cdef inline Py_ssize_t padded(const vec *p, Py_ssize_t columns) noexcept nogil:
-    """columns, rounded up to whole vectors"""
-    return (columns + lanes(p) - 1) // lanes(p) * lanes(p)
 
 
 cdef inline const vec *row_ahead(
@@ -73,7 +69,7 @@ cdef inline void columns_tile(
         if behind == NULL:
             behind = a
         else:
-            behind, step = at(behind, depth * part // parts), (rows + parts - 1) // parts
+            behind, step = at(behind, depth * part // parts), ceil_div(rows, parts)
         left = depth * (i + 1) // rows - depth * i // rows
         while left > 0:
             left -= 1
@@ -135,9 +131,9 @@ cdef inline void product_by_columns(
 ) noexcept nogil:
     """z = a V + b, rows shared out evenly over the tiles"""
     cdef vec room[2 * TILE_ROWS + 2 + 16]  # 16: to begin at a cache line, whatever a vector is
-    cdef vec *b = <vec *> ((<size_t> room + 63) // 64 * 64)
+    cdef vec *b = <vec *> cache_line(room)
     cdef vec *tile = at(b, 2 * lanes(z))
-    cdef Py_ssize_t tiles = (n + TILE_ROWS - 1) // TILE_ROWS, width = lanes(z), j = 0
+    cdef Py_ssize_t tiles = ceil_div(n, TILE_ROWS), width = lanes(z), j = 0
     cdef Py_ssize_t panels = (columns + 2 * width - 1) // (2 * width), first, rows, t, r, wide
     while j < columns:
         wide = min(2 * width, columns - j)
@@ -154,7 +150,8 @@ cdef inline void product_by_columns(
                 columns_tile_of(<int> rows, tile, b, at(a, first * depth), at(V, j * depth),
                                 depth, ahead, first, j // (2 * width), panels, 1)
             for r in range(rows):
-                copy_row(at(tile, r * padded(z, wide)), at(z, (first + r) * columns + j), wide)
+                copy_row(at(tile, r * round_up(wide, width)), at(z, (first + r) * columns + j),
+                         wide)
         j += 2 * width
 
 
@@ -168,7 +165,7 @@ cdef inline void turn(
     cdef vec *by_columns
     while j < last:
         wide = min(panel, last - j)
-        ld, k = padded(V, wide), 0
+        ld, k = round_up(wide, lanes(V)), 0
         while k < n_inputs:
             step = min(<Py_ssize_t> 64, n_inputs - k)
             by_rows, by_columns = at(W, j * n_inputs + k), at(V, j * n_inputs + k * ld)
@@ -189,10 +186,10 @@ cdef inline void descent_by_columns(
 ) noexcept nogil:
     """V ← V + a_inᵀ (-η δ), b ← b + Σ -η δ"""
     cdef vec room[2 * COLUMN_SAMPLES + 16]  # 16: as above
-    cdef vec *part = <vec *> ((<size_t> room + 63) // 64 * 64)
+    cdef vec *part = <vec *> cache_line(room)
     cdef Py_ssize_t panel = 2 * lanes(V), j = first, wide
     while j < last:
-        wide = padded(V, min(panel, last - j))
+        wide = round_up(min(panel, last - j), lanes(V))
         pack_rows(at(delta, j), n_outputs, part, wide // lanes(V), min(panel, last - j), n)
         run_panel(at(V, j * n_inputs), wide, at(V, j * n_inputs), wide, a_in, 1, n_inputs, 0, part,
                   wide, n, n_inputs, wide, n)

@@ -3,6 +3,7 @@
 A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
+from bpcore._math.rounding cimport ceil_div
 from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.vector cimport (
     DOT_ROWS, add_element, at, broadcast, copy_element, everywhere, lanes, load, load_part,
@@ -179,7 +180,7 @@ cdef inline double cost_of_dots(
     Py_ssize_t width, Py_ssize_t count, Py_ssize_t depth
 ) noexcept nogil:
     """Of so many dot products, in multiply-adds of vectors: to add up the lanes is worth 6."""
-    return count * ((depth + width - 1) // width + 6)
+    return count * (ceil_div(depth, width) + 6)
 
 
 cdef inline Py_ssize_t thin_columns(
@@ -192,7 +193,7 @@ cdef inline Py_ssize_t thin_columns(
 
 cdef inline Py_ssize_t dot_groups(Py_ssize_t n) noexcept nogil:
     """Groups of rows that take W one after the other."""
-    return (n + DOT_ROWS - 1) // DOT_ROWS
+    return ceil_div(n, DOT_ROWS)
 
 
 cdef inline void product_of_dots(

@@ -8,6 +8,7 @@ Here nothing is used twice, so there is nothing to tile: W is read once, row by
 row in the order of memory. What counts for a small layer is the way in and out.
 """
 from bpcore._math.dots cimport dot_rows
+from bpcore._math.rounding cimport ceil_div
 from bpcore._math.vector cimport (
     at, broadcast, lanes, load, load_part, store, store_part, sums, vec, zero,
 )
@@ -125,7 +126,7 @@ cdef inline void matvec_backward(
         sums_of_rows(delta, at(W, n), at(da_in, n), n_inputs, n_outputs, 4, False, 0, padded,
                      accumulate)
         n += 4 * width
-    vectors = <int> ((n_inputs - n + width - 1) // width)
+    vectors = <int> ceil_div(n_inputs - n, width)
     count = <int> (n_inputs - n - (vectors - 1) * width)
     W, da_in = at(W, n), at(da_in, n)
     if vectors == 1 and count == width:

@@ -10,6 +10,7 @@ from bpcore._math.few_outputs cimport suits_lanes
 from bpcore._math.pack cimport PAGE_BYTES
 from bpcore._math.parts cimport MATRIX_UNIT, PARTS_WORK, STRIP, packed_t, parts_pay
 from bpcore._math.product cimport WORK
+from bpcore._math.rounding cimport ceil_div, round_up
 from bpcore._math.skip cimport SKIP_WORK, look_t
 from bpcore._math.vector cimport LANES_F32, LANES_F64, TILE_ROWS
 
@@ -85,7 +86,7 @@ cdef inline Py_ssize_t lanes_of(Py_ssize_t itemsize) noexcept nogil:
 
 cdef inline Py_ssize_t whole_vectors(const floating *p, Py_ssize_t count) noexcept nogil:
     """count, rounded up to whole vectors."""
-    return (count + vector_length(p) - 1) // vector_length(p) * vector_length(p)
+    return round_up(count, vector_length(p))
 
 
 cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_t n) noexcept nogil:
@@ -99,7 +100,7 @@ cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_
     for all batches of MANY rows or more.
     """
     cdef Py_ssize_t width = vector_length(p), i = layer.n_inputs, o = layer.n_outputs
-    cdef Py_ssize_t thin = thin_columns(width, o, i), vectors = (o - thin + width - 1) // width
+    cdef Py_ssize_t thin = thin_columns(width, o, i), vectors = ceil_div(o - thin, width)
     cdef Py_ssize_t panels = (vectors + 1) // 2
     cdef Py_ssize_t beyond = (i * o - NEAR_BYTES // <Py_ssize_t> sizeof(p[0])) // width
     cdef double dots, tiles
@@ -107,7 +108,7 @@ cdef inline bint sums_by_dots(const dense_t *layer, const floating *p, Py_ssize_
     beyond = 0 if beyond < 0 else beyond
     dots = n * cost_of_dots(width, o, i) + 8.0 * beyond * dot_groups(n)
     tiles = n * (i * vectors + cost_of_dots(width, thin, i)) + 8.0 * beyond
-    tiles += panels * (0.45 * i * 2 * width + 20.0 * ((n + TILE_ROWS - 1) // TILE_ROWS))
+    tiles += panels * (0.45 * i * 2 * width + 20.0 * ceil_div(n, TILE_ROWS))
     return n == 1 or dots < tiles
 
 

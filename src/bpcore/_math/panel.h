@@ -1,5 +1,5 @@
 /* The products' one entry to their tiles, which are most of a module: `panel_product` compiled
- * once for each type and kind, in _core/passes.pxi, and not once in every product. Cython makes
+ * once for each type and kind, in _core/compiled_once.pxi, and not once in every product. Cython makes
  * functions that are not inline only in a .pyx; this is how the formulas in .pxd files come to
  * call them.
  */

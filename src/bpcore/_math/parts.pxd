@@ -21,6 +21,7 @@ another one: which of the two sums is decided once for a batch (network.pxd).
 from libc.string cimport memset
 
 from bpcore._math.pack cimport pack_rows, transpose
+from bpcore._math.rounding cimport cache_line, ceil_div
 from bpcore._math.vector cimport at, vf32
 
 cdef extern from "matrix_unit.h" nogil:
@@ -75,7 +76,7 @@ cdef inline bint parts_pay(
     `work_size` relies on it.
     """
     cdef Py_ssize_t tiles = (rows + 31) // 32 * ((columns + 31) // 32) * ((depth + 31) // 32)
-    cdef Py_ssize_t packed = depth * (rows + columns * ((rows + PARTS_ROWS - 1) // PARTS_ROWS))
+    cdef Py_ssize_t packed = depth * (rows + columns * ceil_div(rows, PARTS_ROWS))
     cdef Py_ssize_t others = rows * depth * ((columns + 15) // 16)
     return 160 * others > 11 * (16 * 1100 * tiles + 15 * packed)
 
@@ -156,13 +157,13 @@ cdef inline Py_ssize_t depth_at_a_time(Py_ssize_t depth, bint packed) noexcept n
     """k at a time: whole stretches, as evenly shared out as may be."""
     cdef Py_ssize_t most = PACKED_DEPTH if packed else (
         PARTS_DEPTH if depth > MID_DEPTH else NEAR_DEPTH)
-    cdef Py_ssize_t steps = (depth + most - 1) // most
+    cdef Py_ssize_t steps = ceil_div(depth, most)
     return (depth + STRETCH * steps - 1) // (STRETCH * steps) * STRETCH
 
 
 cdef inline Py_ssize_t strip_bytes(Py_ssize_t depth) noexcept nogil:
     """A strip's parts of so many k."""
-    return (depth + STRETCH - 1) // STRETCH * STRETCH_BYTES
+    return ceil_div(depth, STRETCH) * STRETCH_BYTES
 
 
 cdef inline void pack_strips(
@@ -179,7 +180,7 @@ cdef inline void pack_strips(
 
 cdef inline Py_ssize_t bytes_of_parts(Py_ssize_t columns, Py_ssize_t depth) noexcept nogil:
     """Of all of B."""
-    return (columns + STRIP - 1) // STRIP * strip_bytes(depth)
+    return ceil_div(columns, STRIP) * strip_bytes(depth)
 
 
 cdef inline void pack_matrix(
@@ -200,7 +201,7 @@ cdef inline int lines_of(
     """Cache lines to fetch at a time, so that all are under way when the product is done."""
     cdef Py_ssize_t times = ((rows + 2 * STRIP - 1) // (2 * STRIP)
                              * ((columns + 2 * STRIP - 1) // (2 * STRIP))
-                             * ((depth + STRETCH - 1) // STRETCH))
+                             * ceil_div(depth, STRETCH))
     return <int> min(<Py_ssize_t> AHEAD_LINES, ((packed.end - packed.ahead) // 64 + times) // times)
 
 
@@ -214,11 +215,11 @@ cdef inline void parts_product(
 ) noexcept nogil:
     """C = init + A B; c may be init."""
     cdef packed_t nothing
-    cdef char *packed_a = <char *> ((<size_t> work + 63) // 64 * 64)
+    cdef char *packed_a = <char *> cache_line(work)
     cdef char *packed_b = packed_a + PARTS_ROWS // STRIP * STRIP_BYTES
     cdef const char *b_parts = NULL if packed == NULL else packed.parts
     cdef Py_ssize_t most = PARTS_ROWS if b_parts == NULL else PACKED_ROWS
-    cdef Py_ssize_t chunks = (rows + most - 1) // most
+    cdef Py_ssize_t chunks = ceil_div(rows, most)
     cdef Py_ssize_t chunk = (rows + 2 * STRIP * chunks - 1) // (2 * STRIP * chunks) * 2 * STRIP
     cdef Py_ssize_t deep = depth_at_a_time(depth, b_parts != NULL)
     cdef Py_ssize_t r = 0, k, j, i, height, step, wide, strip

@@ -11,6 +11,7 @@ between: the result does not depend on how rows, columns and k are shared out.
 from bpcore._math.pack cimport (
     FEW, copy_short, crowds, pack_columns, pack_rows, scatters, transpose,
 )
+from bpcore._math.rounding cimport cache_line, ceil_div, round_up
 from bpcore._math.shallow cimport SHALLOW, shallow_terms
 from bpcore._math.skip cimport look_t, looks, skipping_cost, skipping_product
 from bpcore._math.tile cimport tile_rows
@@ -101,7 +102,7 @@ cdef inline void pack_tiles(
     Py_ssize_t depth,
 ) noexcept nogil:
     """A by tiles of at most `high` rows, each (depth, its rows): the tiles of panel_product."""
-    cdef Py_ssize_t tiles = (rows + high - 1) // high, share = rows // tiles, r = 0, height, t, k
+    cdef Py_ssize_t tiles = ceil_div(rows, high), share = rows // tiles, r = 0, height, t, k
     cdef Py_ssize_t longer = rows - share * tiles, first = 0, last, start
     if a_step == 1:
         for t in range(tiles):
@@ -128,7 +129,7 @@ cdef inline Py_ssize_t panels_size(
 ) noexcept nogil:
     """Elements that pack_panels writes."""
     cdef Py_ssize_t wide = 2 * lanes(p)
-    return (columns + wide - 1) // wide * wide * depth
+    return round_up(columns, wide) * depth
 
 
 cdef inline void pack_panels(
@@ -175,8 +176,8 @@ cdef inline void product(
 
 cdef inline Py_ssize_t part_of(Py_ssize_t whole, Py_ssize_t most) noexcept nogil:
     """How long the parts are, at most `most`, if all but the last are equally long."""
-    cdef Py_ssize_t parts = (whole + most - 1) // most
-    return (whole + parts - 1) // parts
+    cdef Py_ssize_t parts = ceil_div(whole, most)
+    return ceil_div(whole, parts)
 
 
 cdef inline Py_ssize_t panel_vectors(
@@ -197,10 +198,10 @@ cdef inline void tiled_product(
 ) noexcept nogil:
     """product, zeros and all."""
     cdef vec room[2 * DEPTH + 16]  # 16: to begin at a cache line, whatever a vector is
-    cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
+    cdef vec *panel = <vec *> cache_line(room)
     cdef Py_ssize_t width = lanes(c), wide, r = 0, k, j, height, step, missing, vectors, deep
-    cdef Py_ssize_t total = (columns + width - 1) // width
-    cdef Py_ssize_t chunks = (rows + ROWS - 1) // ROWS
+    cdef Py_ssize_t total = ceil_div(columns, width)
+    cdef Py_ssize_t chunks = ceil_div(rows, ROWS)
     cdef Py_ssize_t chunk = (rows + chunks * TILE_ROWS - 1) // (chunks * TILE_ROWS) * TILE_ROWS
     cdef bint pack_a = work != NULL and columns > 4 * width and depth > SHALLOW and (
         crowds(a, a_row, rows) or (rows > FEW and scatters(a, a_step, depth)))
@@ -259,7 +260,7 @@ cdef inline void tiled_product(
                 else:
                     # At the end of B a full vector would go past its last row.
                     missing = (width - wide % width) % width
-                    missing = (missing + ldb - 1) // ldb
+                    missing = ceil_div(missing, ldb)
                     run_panel(at(c, r * ldc + j), ldc, start, ldc if k > 0 else ld_init, ark,
                               a_row, a_step, packed, bkj, ldb,
                               step - missing if step > missing else 0, height, wide, step)

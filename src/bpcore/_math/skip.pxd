@@ -18,6 +18,7 @@ from libc.stdint cimport uint64_t
 
 from bpcore._math.costs cimport costs
 from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
+from bpcore._math.rounding cimport cache_line, ceil_div
 from bpcore._math.shallow cimport ends_with_init
 from bpcore._math.vector cimport (
     ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, vf32,
@@ -68,14 +69,14 @@ cdef inline uint64_t nonzeros(const vec *p, int count) noexcept nogil:
 
 cdef inline Py_ssize_t panels_of(Py_ssize_t vectors) noexcept nogil:
     """Into how many panels so many vectors of columns go."""
-    return (vectors + SKIP_VECTORS - 1) // SKIP_VECTORS
+    return ceil_div(vectors, SKIP_VECTORS)
 
 
 cdef inline Py_ssize_t depth_of(Py_ssize_t vectors, Py_ssize_t depth) noexcept nogil:
     """How many k a panel of so many vectors holds, as evenly shared out as may be."""
     cdef Py_ssize_t most = SKIP_PANEL // vectors
     most = 64 * SKIP_WORDS if most > 64 * SKIP_WORDS else most
-    return (depth + (depth + most - 1) // most - 1) // ((depth + most - 1) // most)
+    return ceil_div(depth, ceil_div(depth, most))
 
 
 cdef inline bint is_panel(const vec *b, Py_ssize_t ldb, Py_ssize_t columns) noexcept nogil:
@@ -128,7 +129,7 @@ cdef inline double skipping_cost(
     tiles too spend more than their multiply-adds: see costs.h.
     """
     cdef bint turned = a_step != 1
-    cdef Py_ssize_t vectors = (columns + lanes(a) - 1) // lanes(a)
+    cdef Py_ssize_t vectors = ceil_div(columns, lanes(a))
     cdef Py_ssize_t wide
     cdef double cost, share, tiles, copying = costs.copied
     if columns <= lanes(a) or rows < 8 or depth < 8:
@@ -310,12 +311,12 @@ cdef inline void skipping_product(
     cache, as do the sums of a panel's columns, which take a panel of B after the other.
     """
     cdef vec room[SKIP_PANEL + 16]  # 16: to begin at a cache line, whatever a vector is
-    cdef vec *panel = <vec *> ((<size_t> room + 63) // 64 * 64)
+    cdef vec *panel = <vec *> cache_line(room)
     cdef uint64_t bits[SKIP_BITS]
-    cdef Py_ssize_t width = lanes(c), total = (columns + width - 1) // width
+    cdef Py_ssize_t width = lanes(c), total = ceil_div(columns, width)
     cdef Py_ssize_t most = (total + panels_of(total) - 1) // panels_of(total), vectors, wide
-    cdef Py_ssize_t stages = (depth + SKIP_DEPTH - 1) // SKIP_DEPTH, deep, first, steps
-    cdef Py_ssize_t chunks = (rows + SKIP_ROWS - 1) // SKIP_ROWS
+    cdef Py_ssize_t stages = ceil_div(depth, SKIP_DEPTH), deep, first, steps
+    cdef Py_ssize_t chunks = ceil_div(rows, SKIP_ROWS)
     cdef Py_ssize_t ld_a, ld_start, r, k, j, height, step, g, s, t
     cdef bint copied, in_place = not by_columns and is_panel(b, ldb, columns)
     cdef const vec *ark
@@ -331,7 +332,7 @@ cdef inline void skipping_product(
             first = depth * g // stages
             deep = depth * (g + 1) // stages - first
             steps = (deep + depth_of(most, deep) - 1) // depth_of(most, deep)
-            words = <int> ((deep + steps - 1) // steps + 63) // 64
+            words = <int> ceil_div(ceil_div(deep, steps), 64)
             for s in range(steps):
                 k = deep * s // steps
                 step = deep * (s + 1) // steps - k
@@ -343,7 +344,7 @@ cdef inline void skipping_product(
             j = 0
             while j < columns:
                 wide = most * width if columns - j > most * width else columns - j
-                vectors = (wide + width - 1) // width
+                vectors = ceil_div(wide, width)
                 start, ld_start = at(c, r * ldc + j), ldc
                 if g == 0 and init == NULL:
                     start, ld_start = <const vec *> ZEROS, 0

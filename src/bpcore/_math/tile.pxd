@@ -8,6 +8,7 @@ loads to a multiply-add.
 Every C[r, j] is one sum over k in a fixed order, whatever tile it falls in. It
 begins with init or, of few terms, ends with it: see ends_with_init.
 """
+from bpcore._math.rounding cimport ceil_div
 from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.shallow cimport ends_with_init
 from bpcore._math.vector cimport (
@@ -200,9 +201,9 @@ cdef inline void panel_product(
 
     Rows are shared out evenly over the tiles: 13 rows are 7 + 6, not 12 + 1.
     """
-    cdef Py_ssize_t width = lanes(c), vectors = (columns + width - 1) // width
+    cdef Py_ssize_t width = lanes(c), vectors = ceil_div(columns, width)
     cdef int high = a_packed if a_packed else tile_rows(wide)
-    cdef Py_ssize_t tiles = (rows + high - 1) // high, group
+    cdef Py_ssize_t tiles = ceil_div(rows, high), group
     cdef Py_ssize_t share = rows // tiles, longer = rows - share * tiles, a_tile
     cdef int height = <int> share, last = <int> (columns - width)
     cdef const vec *next_panel = at(c, columns) if columns == vectors * width else c
