@@ -310,7 +310,7 @@ first = n * t // tiles => first = 0
 1@ at(V, j * depth) => V
 if wide > width: => if wide > width + 1:
 copy_row(at(tile, r * round_up(wide, width)), => copy_row(at(tile, r * wide),
-at(z, (first + r) * columns + j), wide) => at(z, (first + r) * columns), wide)
+at(z, (first + r) * columns + j),\n => at(z, (first + r) * columns),\n
 step = min(<Py_ssize_t> 64, n_inputs - k) => step = min(<Py_ssize_t> 64, n_inputs)
 at(W, j * n_inputs + k), at(V => at(W, j * n_inputs), at(V
 at(V, j * n_inputs + k * ld) => at(V, j * n_inputs + k)
@@ -541,7 +541,7 @@ src/bpcore/_math/team.pxd
 0 if me.threads == 1 else n * me.index // me.threads => 0
 n if me.threads == 1 else n * (me.index + 1) // me.threads => n
 
-src/bpcore/_math/vector.pxd
+src/bpcore/_math/vector_sums.pxd
 (<const float *> start)[0] + sum_f32(x) => sum_f32(x)
 (<const double *> start)[0] + sum_f64(x) => sum_f64(x)
 
@@ -650,8 +650,9 @@ below(u[v], border, shift, n[v]) => n[v]
 else 0.3465735901845619) => else 0.34657359027997264)
 r[v] + (n[v] - shift) * everywhere(z, 9.541074646352939e-11) => r[v]
 t[v] = r[v] * (q[v] - p[v]) => t[v] = r[v] * q[v]
-below(u[v], border, u[v] * p[v], q[v] + t[v]) => below(u[v], border, p[v], q[v] + t[v])
-q[v] = (n[v] + half) * q[v] - (n[v] - half) * t[v] => q[v] = (n[v] + half) * q[v]
+below(u[v], border, u[v] * p[v], t[v]) => below(u[v], border, p[v], t[v])
+q[v], t[v] = q[v] - t[v], q[v] + t[v] => t[v] = q[v] + t[v] ||| q[v] = q[v] - t[v]
+q[v] = n[v] * q[v] + half * t[v] => q[v] = n[v] * q[v] + t[v]
 below(u[v], border, u[v], one) - p[v] => below(u[v], border, u[v], one) + p[v]
 a[v] = with_sign_of(z[v], below(u[v], border, u[v], one) - p[v] / q[v]) => a[v] = below(u[v], border, u[v], one) - p[v] / q[v]
 everywhere(z, 1.9082149292705877e-10) => everywhere(z, 1.9e-10)

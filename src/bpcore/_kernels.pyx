@@ -52,6 +52,7 @@ from bpcore._math.dots cimport product_of_dots
 from bpcore._math.elementary cimport log1p_unit, log_
 from bpcore._math.fetch cimport fetch
 from bpcore._math.finite cimport all_finite, all_within
+from bpcore._math.hints cimport rounded
 from bpcore._math.loss cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HUBER, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, POISSON,
     SQUARED_ERROR, by_outputs, loss_block, output_terms,
@@ -84,9 +85,10 @@ from bpcore._math.update cimport (
 )
 from bpcore._math.vector cimport (
     COLUMN_SAMPLES, LANES_F32, TILE_ROWS, at, broadcast, copy_element, element, element_size,
-    everywhere, first_everywhere, first_lanes, lane, lanes, load, load_part, only_sum, rounded,
-    store, store_part, sum_everywhere, sum_of, sums, vec, vf32, vf64, zero,
+    everywhere, first_everywhere, lanes, load, store, vec, vf32, vf64, zero,
 )
+from bpcore._math.vector_parts cimport first_lanes, lane, load_part, store_part
+from bpcore._math.vector_sums cimport only_sum, sum_everywhere, sum_of, sums
 
 cnp.import_array()
 

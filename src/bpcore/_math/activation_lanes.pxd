@@ -1,7 +1,8 @@
 """σ and σ' of a vector in a register, of those that are operations of whole vectors."""
 from bpcore._math.activation cimport IDENTITY, RELU, SIGMOID, TANH
 from bpcore._math.elementary_lanes cimport logistic_vectors, tanh_vectors
-from bpcore._math.vector cimport everywhere, is_positive, positive_part, vec
+from bpcore._math.vector cimport everywhere, vec
+from bpcore._math.vector_parts cimport is_positive, positive_part
 
 
 cdef inline bint in_lanes(int activation) noexcept nogil:

@@ -5,11 +5,11 @@ no sample wakes, would be subnormal for a hundred steps before m is 0, and one s
 processor as long as ten vectors. A vector of which only a part is meant goes through the same
 operations, so an element's bits do not depend on its place.
 """
+from bpcore._math.hints cimport prefetch_to_write
 from bpcore._math.penalty cimport SUMS, add_terms, clear, penalised, total_of
-from bpcore._math.vector cimport (
-    at, everywhere, lanes, load, load_part, normal, prefetch_to_write, quotient, root, settled,
-    store, store_part, vec, vf64,
-)
+from bpcore._math.vector cimport at, everywhere, lanes, load, store, vec, vf64
+from bpcore._math.vector_parts cimport load_part, store_part
+from bpcore._math.vector_roots cimport normal, quotient, root, settled
 
 cdef enum:
     SOON = 32  # vectors from now on

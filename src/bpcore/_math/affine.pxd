@@ -21,9 +21,10 @@ from bpcore._math.product cimport DEPTH, part_of, product, run_panel, tiled_prod
 from bpcore._math.rounding cimport cache_line, ceil_div
 from bpcore._math.skip cimport SKIP_WORK, look_t, looks, skipping_cost, skipping_product
 from bpcore._math.vector cimport (
-    LANES_F32, LANES_F64, TILE_ROWS, ZEROS, at, broadcast, element_size, lanes, load, load_part,
-    store, store_part, vec, vf32, vf64, zero,
+    LANES_F32, LANES_F64, TILE_ROWS, ZEROS, at, broadcast, element_size, lanes, load, store,
+    vec, vf32, vf64, zero,
 )
+from bpcore._math.vector_parts cimport load_part, store_part
 
 cdef enum:
     TURNED = 64  # inputs for which the transpose of ∂C/∂W is computed at a time, at most

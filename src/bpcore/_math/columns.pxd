@@ -10,12 +10,13 @@ samples of a tile. V's rows end in whole vectors; what stands there beyond the o
 from libc.stdint cimport int64_t
 
 from bpcore._math.affine cimport bias_gradient
+from bpcore._math.hints cimport hold, prefetch
 from bpcore._math.pack cimport copy_row, pack_rows, transpose
 from bpcore._math.product cimport run_panel
 from bpcore._math.rounding cimport cache_line, ceil_div, round_up
 from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.vector cimport (
-    COLUMN_SAMPLES, TILE_ROWS, at, broadcast, hold, lanes, load, prefetch, store, vec, zero,
+    COLUMN_SAMPLES, TILE_ROWS, at, broadcast, lanes, load, store, vec, zero,
 )
 
 cdef enum:

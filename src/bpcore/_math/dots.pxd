@@ -3,12 +3,15 @@
 A tile of rows by columns of dot products shares its loads, k along the vectors;
 what is left is to add up the lanes, four sums at a time.
 """
+from bpcore._math.hints cimport prefetch
 from bpcore._math.rounding cimport ceil_div
 from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.vector cimport (
-    DOT_ROWS, add_element, at, broadcast, copy_element, everywhere, lanes, load, load_part,
-    prefetch, store, store_sum, store_sums, sums, vec, vf32, zero,
+    DOT_ROWS, add_element, at, broadcast, copy_element, everywhere, lanes, load, store, vec,
+    vf32, zero,
 )
+from bpcore._math.vector_parts cimport load_part
+from bpcore._math.vector_sums cimport store_sum, store_sums, sums
 
 cdef extern from "panel.h" nogil:
     void bpcore_dots_f32(

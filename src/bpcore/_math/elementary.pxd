@@ -18,8 +18,7 @@ from cython cimport floating
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.math cimport fabs, fabsf
-
-from bpcore._math.vector cimport bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits
+from bpcore._math.bits cimport bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits
 
 
 cdef inline floating absolute(floating x) noexcept nogil:

@@ -5,10 +5,10 @@ over numbers that are cut off at a bound, GCC makes a choice among three results
 known beforehand, which costs more than to cut them off. So a vector takes 0.6 to 0.7 of the time
 here. Argument reduction and polynomials are those of elementary.pxd, where the other functions are.
 """
-from bpcore._math.vector cimport (
-    FUSED, LANES_F64, below, everywhere, larger, lanes, load, load_part, magnitude, power_of_two,
-    smaller, store, store_part, vec, vf32, vf64, with_sign_of,
-)
+from bpcore._math.vector cimport FUSED, LANES_F64, everywhere, lanes, load, store, vec, vf32, vf64
+from bpcore._math.vector_bits cimport below, magnitude, power_of_two, with_sign_of
+from bpcore._math.vector_largest cimport larger, smaller
+from bpcore._math.vector_parts cimport load_part, store_part
 
 cdef extern from "tanh_table.h" nogil:
     enum:
@@ -86,10 +86,11 @@ cdef inline void tanh_by_numerator(const vec *z, vec *a, int vectors) noexcept n
 cdef inline void tanh_by_difference(const vec *z, vec *a, int vectors) noexcept nogil:
     """u - u³ p(u²) / q(u²) below u = |x| = 3/4, 1 - 2 / (e^(2u) + 1) from there, with x's sign
 
-    For float64: to 1.75 ulp, with one division and one p and q for both. From 3/4 on they give
+    For float64: to 1.65 ulp, with one division and one p and q for both. From 3/4 on they give
     tanh r = t / q, t = r (q - r² p), where r = n ln 2 / 2 - u is at most ln 2 / 4. By the addition
-    theorem 2 / (e^(2u) + 1) = (1 + tanh r) / (2^(n-1) + 1/2 - (2^(n-1) - 1/2) tanh r), whose
-    denominator is 1 for n = 0, as it has to be below 3/4.
+    theorem 2 / (e^(2u) + 1) = (1 + tanh r) / (2^(n-1) (1 - tanh r) + (1 + tanh r) / 2), whose
+    denominator is 1 for n = 0, as it has to be below 3/4. Its factors are powers of two: whichever
+    of the two products a compiler fuses with their sum, the other is exact.
     """
     cdef vec border = everywhere(z, 0.75), shift = everywhere(z, 6755399441055744.0 + 1022.0)
     cdef vec one = everywhere(z, 1), half = everywhere(z, 0.5)
@@ -134,9 +135,11 @@ cdef inline void tanh_by_difference(const vec *z, vec *a, int vectors) noexcept 
     for v in range(vectors):
         n[v] = power_of_two(n[v])
     for v in range(vectors):
-        p[v] = below(u[v], border, u[v] * p[v], q[v] + t[v])
+        q[v], t[v] = q[v] - t[v], q[v] + t[v]
     for v in range(vectors):
-        q[v] = (n[v] + half) * q[v] - (n[v] - half) * t[v]
+        p[v] = below(u[v], border, u[v] * p[v], t[v])
+    for v in range(vectors):
+        q[v] = n[v] * q[v] + half * t[v]
     for v in range(vectors):
         a[v] = with_sign_of(z[v], below(u[v], border, u[v], one) - p[v] / q[v])
 

@@ -1,5 +1,5 @@
 """What is soon read, or written, on its way into the cache: see hints.h."""
-from bpcore._math.vector cimport prefetch, prefetch_to_write, take_effect
+from bpcore._math.hints cimport prefetch, prefetch_to_write, take_effect
 
 
 cdef inline void fetch(const void *p, Py_ssize_t size, bint to_write) noexcept nogil:

@@ -8,9 +8,8 @@ weight multiplies them all, and no lanes are to be added up.
 from libc.string cimport memcpy
 
 from bpcore._math.pack cimport transpose
-from bpcore._math.vector cimport (
-    at, block_side, broadcast, element_size, lanes, load, store, vec, zero,
-)
+from bpcore._math.vector cimport at, broadcast, element_size, lanes, load, store, vec, zero
+from bpcore._math.vector_squares cimport block_side
 
 cdef enum:
     MOST_OUTPUTS = 4

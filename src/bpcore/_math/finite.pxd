@@ -1,8 +1,8 @@
 """Is every number finite, or within bounds? One pass without branches, as fast as the memory."""
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from bpcore._math.bits cimport bits_of_f32, bits_of_f64
 
-from bpcore._math.vector cimport bits_of_f32, bits_of_f64
 
 cdef enum:
     LOOK = 8192  # numbers between two looks at what was found: NaN in the first row is found soon

@@ -21,15 +21,15 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from bpcore._math.elementary cimport absolute, clamp, exp_, log1p_unit, log_
+from bpcore._math.hints cimport rounded
 from bpcore._math.network cimport vector_length
 from bpcore._math.row_sums cimport (
     FEW_ROWS, NARROW, TERMS, add_losses, add_row_sums, largest_of_row, rows_at_a_time, sum_of_sums,
     weigh,
 )
-from bpcore._math.vector cimport (
-    broadcast, lanes, load, load_part, rounded, store, store_part, sum_f32, sum_f64, vec,
-    vf32, vf64, zero,
-)
+from bpcore._math.vector cimport broadcast, lanes, load, store, vec, vf32, vf64, zero
+from bpcore._math.vector_parts cimport load_part, store_part
+from bpcore._math.vector_sums cimport sum_f32, sum_f64
 
 cdef enum:
     SQUARED_ERROR = 0

@@ -9,9 +9,9 @@ row in the order of memory. What counts for a small layer is the way in and out.
 """
 from bpcore._math.dots cimport dot_rows
 from bpcore._math.rounding cimport ceil_div
-from bpcore._math.vector cimport (
-    at, broadcast, lanes, load, load_part, store, store_part, sums, vec, zero,
-)
+from bpcore._math.vector cimport at, broadcast, lanes, load, store, vec, zero
+from bpcore._math.vector_parts cimport load_part, store_part
+from bpcore._math.vector_sums cimport sums
 
 
 cdef inline vec products_of_rows(

@@ -1,9 +1,8 @@
 """Copies that lie in the order in which a product reads them."""
 from bpcore._math.costs cimport costs
-from bpcore._math.vector cimport (
-    at, block_side, copy_element, element_size, lanes, load, load_part, store, store_part,
-    transpose_block, vec, vf32, zero,
-)
+from bpcore._math.vector cimport at, copy_element, element_size, lanes, load, store, vec, vf32, zero
+from bpcore._math.vector_parts cimport load_part, store_part
+from bpcore._math.vector_squares cimport block_side, transpose_block
 
 cdef extern from "panel.h" nogil:
     void bpcore_transpose_f32(

@@ -2,9 +2,9 @@
 from cython cimport floating
 
 from bpcore._math.elementary cimport absolute, product
-from bpcore._math.vector cimport (
-    LANES_F32, LANES_F64, at, lanes, larger, load, sum_f64, vec, vf32, vf64, wide_f32, zero,
-)
+from bpcore._math.vector cimport LANES_F32, LANES_F64, at, lanes, load, vec, vf32, vf64, zero
+from bpcore._math.vector_largest cimport larger
+from bpcore._math.vector_sums cimport sum_f64, wide_f32
 
 cdef enum:
     SUMS = 4  # vectors of them side by side: each waits for its last addition

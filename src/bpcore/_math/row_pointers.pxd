@@ -3,7 +3,8 @@
 p, p + apart and p + 2 apart are addresses to a processor, p + 3 apart is an addition more in every
 turn of a loop; and a pointer for each row would be more than there are registers.
 """
-from bpcore._math.vector cimport at, hold, vec
+from bpcore._math.hints cimport hold
+from bpcore._math.vector cimport at, vec
 
 
 cdef struct rows_t:

@@ -4,11 +4,12 @@ So a sample's loss has the same bits in any batch, block and thread, and a block
 many threads share it.
 """
 from cython cimport floating
+from bpcore._math.hints cimport settle
+from bpcore._math.vector cimport lanes, load, vec, vf32, vf64, zero
+from bpcore._math.vector_largest cimport larger, largest_f32, largest_f64
+from bpcore._math.vector_parts cimport load_part, load_repeated
+from bpcore._math.vector_sums cimport sum_f32, sum_f64
 
-from bpcore._math.vector cimport (
-    lanes, larger, largest_f32, largest_f64, load, load_part, load_repeated, settle, sum_f32,
-    sum_f64, vec, vf32, vf64, zero,
-)
 
 cdef enum:
     TERMS = 1024   # elements that are added up at a time: a few kB beside the rest in the cache

@@ -8,9 +8,8 @@ registers for, half are added up for some rows, and then the others. Order and r
 are the tile's.
 """
 from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
-from bpcore._math.vector cimport (
-    TILE_ROWS, ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, zero,
-)
+from bpcore._math.vector cimport TILE_ROWS, ZEROS, at, broadcast, lanes, load, store, vec, zero
+from bpcore._math.vector_parts cimport load_part, store_part
 
 cdef enum:
     SHALLOW = TILE_ROWS  # k at most: two vectors each, in registers

@@ -20,9 +20,8 @@ from bpcore._math.costs cimport costs
 from bpcore._math.pack cimport copy_row, crowds, pack_columns, pack_rows, transpose
 from bpcore._math.rounding cimport cache_line, ceil_div
 from bpcore._math.shallow cimport ends_with_init
-from bpcore._math.vector cimport (
-    ZEROS, at, broadcast, lanes, load, load_part, store, store_part, vec, vf32,
-)
+from bpcore._math.vector cimport ZEROS, at, broadcast, lanes, load, store, vec, vf32
+from bpcore._math.vector_parts cimport load_part, store_part
 
 cdef extern from "nonzeros.h" nogil:
     uint64_t nonzeros_f32(const float *p, int count)

@@ -2,10 +2,10 @@
 from cython cimport floating
 
 from bpcore._math.elementary cimport exp_
-from bpcore._math.vector cimport (
-    at, inverse_sum, lanes, larger, largest_lane, load, load_part, load_repeated, store, store_part,
-    vec, vf32, vf64, zero,
-)
+from bpcore._math.vector cimport at, lanes, load, store, vec, vf32, vf64, zero
+from bpcore._math.vector_largest cimport larger, largest_lane
+from bpcore._math.vector_parts cimport load_part, load_repeated, store_part
+from bpcore._math.vector_sums cimport inverse_sum
 
 cdef enum:
     SOFTMAX_ROOM = 1024  # elements that softmax works on at a time

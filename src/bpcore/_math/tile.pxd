@@ -8,13 +8,14 @@ loads to a multiply-add.
 Every C[r, j] is one sum over k in a fixed order, whatever tile it falls in. It
 begins with init or, of few terms, ends with it: see ends_with_init.
 """
+from bpcore._math.hints cimport hold, prefetch_to_write
 from bpcore._math.rounding cimport ceil_div
 from bpcore._math.row_pointers cimport go_on, row, rows_from, rows_t
 from bpcore._math.shallow cimport ends_with_init
 from bpcore._math.vector cimport (
-    TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, hold, lanes, load, load_part,
-    prefetch_to_write, store, store_part, vec,
+    TILE_ROWS, TILE_VECTORS, ZEROS, at, broadcast, lanes, load, store, vec,
 )
+from bpcore._math.vector_parts cimport load_part, store_part
 
 
 cdef inline Py_ssize_t column_of(

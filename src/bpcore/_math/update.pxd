@@ -11,12 +11,11 @@ from libc.math cimport NAN, pow, sqrt
 from libc.stdint cimport int32_t, int64_t
 
 from bpcore._math.adaptive cimport adam, by_root
+from bpcore._math.bits cimport bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits
 from bpcore._math.elementary cimport absolute, product
 from bpcore._math.fetch cimport fetch
 from bpcore._math.penalty cimport penalty_gradient, sign
-from bpcore._math.vector cimport (
-    bits_of_f32, bits_of_f64, f32_of_bits, f64_of_bits, vec, vf32, vf64,
-)
+from bpcore._math.vector cimport vec, vf32, vf64
 
 cdef enum:
     SGD = 0
