@@ -369,6 +369,7 @@ bytes_of_parts(columns, k) + j // STRIP * strip => bytes_of_parts(columns, k)
 to += bytes_of_parts(columns, step) => pass
 src/bpcore/stretches.py
 rates[min(step, len(rates) - 1)] => rates[0]
+(6 * batch_size + UPDATE_OPERATIONS) * => 6 * batch_size *
 if not kernels.is_calm_state(training.rule, training.first, self._largest_rate): => if False:
 take = step - kept >= self._apart => take = False
 take = True\n        except => pass\n        except

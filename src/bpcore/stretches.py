@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from bpcore.layers import _Array
     from bpcore.trainer import Trainer
 
-# A compiled stretch of steps lasts ten milliseconds or so: about this many operations.
+# A compiled stretch of steps lasts ten milliseconds or so: about this many operations. Updating a
+# weight takes as long as so many, more where weights and state come from memory.
 STRETCH_OPERATIONS = 2.4e9
+UPDATE_OPERATIONS = 60
 # Parameters and optimiser state are copied about once in this many samples, which costs less than
 # 1 % of the steps in between and bounds how much is run again after a divergence.
 SNAPSHOT_SAMPLES = 8000
@@ -34,7 +36,8 @@ class DivergenceError(ArithmeticError):
 
 def stretch_length(batch_size: int, n_parameters: int) -> int:
     """Return how many steps make a stretch."""
-    return max(1, int(STRETCH_OPERATIONS / (6 * batch_size * n_parameters)))
+    operations = (6 * batch_size + UPDATE_OPERATIONS) * n_parameters
+    return max(1, int(STRETCH_OPERATIONS / operations))
 
 
 class Stretches:
