@@ -12,12 +12,12 @@ from bpcore import _cpuid, cpu, reference
 from bpcore.cpu import Registers, works_in_halves
 
 # n, n_inputs, n_outputs: few terms a sum; around vectors and panels of every level, beyond one
-# piece of k or rows; rows that lie whole pages apart.
+# piece of k or rows, nearly two of rows; rows that lie whole pages apart.
 SHAPES = (
     (40, 11, 60), (8, 17, 33), (9, 64, 64), (16, 100, 100), (33, 31, 130), (64, 129, 65),
     (130, 70, 40),
     (129, 64, 40), (300, 257, 100), (40, 300, 290), (250, 40, 600), (64, 128, 128), (128, 64, 256),
-    (130, 1024, 288),
+    (130, 1024, 288), (470, 512, 70),
 )  # fmt: skip
 
 
