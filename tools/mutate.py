@@ -690,7 +690,7 @@ src/bpcore/_math/network.pxd
 or (net.fused and l == net.n_layers - 1) => or False
 
 src/bpcore/_math/team.pxd
-(me.threads - group + groups - 1) // groups => (me.threads - group) // groups
+ceil_div(me.threads - group, groups) => (me.threads - group) // groups
 part.index = me.index // groups => part.index = me.index % groups
 
 src/bpcore/_core/products.pxi

@@ -135,7 +135,7 @@ cdef inline void product_by_columns(
     cdef vec *b = <vec *> cache_line(room)
     cdef vec *tile = at(b, 2 * lanes(z))
     cdef Py_ssize_t tiles = ceil_div(n, TILE_ROWS), width = lanes(z), j = 0
-    cdef Py_ssize_t panels = (columns + 2 * width - 1) // (2 * width), first, rows, t, r, wide
+    cdef Py_ssize_t panels = ceil_div(columns, 2 * width), first, rows, t, r, wide
     while j < columns:
         wide = min(2 * width, columns - j)
         store(b, 0, zero(b))

@@ -1,4 +1,4 @@
-"""What is soon read, or written, on its way into the cache: see hints.h."""
+"""What is soon read, or written, on its way into the cache: see hints.pxd."""
 from bpcore._math.hints cimport prefetch, prefetch_to_write, take_effect
 
 

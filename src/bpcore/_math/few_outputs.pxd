@@ -8,6 +8,7 @@ weight multiplies them all, and no lanes are to be added up.
 from libc.string cimport memcpy
 
 from bpcore._math.pack cimport transpose
+from bpcore._math.rounding cimport round_up
 from bpcore._math.vector cimport at, broadcast, element_size, lanes, load, store, vec, zero
 from bpcore._math.vector_squares cimport block_side
 
@@ -40,7 +41,7 @@ cdef inline void lanes_of_samples(
     cdef vec acc[2 * MOST_OUTPUTS]
     cdef vec first, second, weight
     cdef Py_ssize_t width = lanes(z), side = block_side(z), n = 0, some, k, i
-    cdef Py_ssize_t rows = (n_outputs + side - 1) // side * side
+    cdef Py_ssize_t rows = round_up(n_outputs, side)
     cdef int m
     if samples < 2 * width:
         for k in range(2 * width):

@@ -158,7 +158,7 @@ cdef inline Py_ssize_t depth_at_a_time(Py_ssize_t depth, bint packed) noexcept n
     cdef Py_ssize_t most = PACKED_DEPTH if packed else (
         PARTS_DEPTH if depth > MID_DEPTH else NEAR_DEPTH)
     cdef Py_ssize_t steps = ceil_div(depth, most)
-    return (depth + STRETCH * steps - 1) // (STRETCH * steps) * STRETCH
+    return ceil_div(depth, STRETCH * steps) * STRETCH
 
 
 cdef inline Py_ssize_t strip_bytes(Py_ssize_t depth) noexcept nogil:
@@ -199,8 +199,8 @@ cdef inline int lines_of(
     const packed_t *packed, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t depth
 ) noexcept nogil:
     """Cache lines to fetch at a time, so that all are under way when the product is done."""
-    cdef Py_ssize_t times = ((rows + 2 * STRIP - 1) // (2 * STRIP)
-                             * ((columns + 2 * STRIP - 1) // (2 * STRIP))
+    cdef Py_ssize_t times = (ceil_div(rows, 2 * STRIP)
+                             * ceil_div(columns, 2 * STRIP)
                              * ceil_div(depth, STRETCH))
     return <int> min(<Py_ssize_t> AHEAD_LINES, ((packed.end - packed.ahead) // 64 + times) // times)
 

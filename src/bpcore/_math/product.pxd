@@ -202,7 +202,7 @@ cdef inline void tiled_product(
     cdef Py_ssize_t width = lanes(c), wide, r = 0, k, j, height, step, missing, vectors, deep
     cdef Py_ssize_t total = ceil_div(columns, width)
     cdef Py_ssize_t chunks = ceil_div(rows, ROWS)
-    cdef Py_ssize_t chunk = (rows + chunks * TILE_ROWS - 1) // (chunks * TILE_ROWS) * TILE_ROWS
+    cdef Py_ssize_t chunk = ceil_div(rows, chunks * TILE_ROWS) * TILE_ROWS
     cdef bint pack_a = work != NULL and columns > 4 * width and depth > SHALLOW and (
         crowds(a, a_row, rows) or (rows > FEW and scatters(a, a_step, depth)))
     cdef bint pack_b = not by_columns and rows > FEW and scatters(b, ldb, depth)

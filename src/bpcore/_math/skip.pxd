@@ -133,7 +133,7 @@ cdef inline double skipping_cost(
     cdef double cost, share, tiles, copying = costs.copied
     if columns <= lanes(a) or rows < 8 or depth < 8:
         return 2
-    wide = (vectors + panels_of(vectors) - 1) // panels_of(vectors)
+    wide = ceil_div(vectors, panels_of(vectors))
     tiles = 1 + costs.beginning / depth
     if by_columns:
         copying = costs.columns
@@ -313,7 +313,7 @@ cdef inline void skipping_product(
     cdef vec *panel = <vec *> cache_line(room)
     cdef uint64_t bits[SKIP_BITS]
     cdef Py_ssize_t width = lanes(c), total = ceil_div(columns, width)
-    cdef Py_ssize_t most = (total + panels_of(total) - 1) // panels_of(total), vectors, wide
+    cdef Py_ssize_t most = ceil_div(total, panels_of(total)), vectors, wide
     cdef Py_ssize_t stages = ceil_div(depth, SKIP_DEPTH), deep, first, steps
     cdef Py_ssize_t chunks = ceil_div(rows, SKIP_ROWS)
     cdef Py_ssize_t ld_a, ld_start, r, k, j, height, step, g, s, t
@@ -330,7 +330,7 @@ cdef inline void skipping_product(
         for g in range(stages):
             first = depth * g // stages
             deep = depth * (g + 1) // stages - first
-            steps = (deep + depth_of(most, deep) - 1) // depth_of(most, deep)
+            steps = ceil_div(deep, depth_of(most, deep))
             words = <int> ceil_div(ceil_div(deep, steps), 64)
             for s in range(steps):
                 k = deep * s // steps

@@ -8,6 +8,7 @@ share of every layer's outputs over all samples. Then all meet, and each adds up
 share of the parameters. No number is computed in another way or order than by one thread alone.
 """
 from bpcore._math.network cimport network_t
+from bpcore._math.rounding cimport ceil_div
 
 cdef extern from "barrier.h" nogil:
     ctypedef struct barrier_t:
@@ -57,7 +58,7 @@ cdef inline int group_of(const member_t *me, int slices, barrier_t *barriers,
     cdef int groups = slices if slices < me.threads else me.threads
     cdef int group = me.index % groups
     part.index = me.index // groups
-    part.threads = (me.threads - group + groups - 1) // groups
+    part.threads = ceil_div(me.threads - group, groups)
     part.barrier = &barriers[group]
     return groups
 
